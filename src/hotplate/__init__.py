@@ -1,0 +1,34 @@
+"""Hotplate serves Flask, FastAPI, Django and any other WSGI or ASGI app warm, fast and always on.
+
+Importing this package starts nothing and imports nothing heavy: public names are looked up when first used (PEP 562).
+"""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from hotplate.apps.warmups import warmup
+    from hotplate.errors import HotplateError
+    from hotplate.gateway.pipeline import asgi
+
+__version__ = "0.1.0"
+__all__ = ["HotplateError", "__version__", "asgi", "warmup"]
+
+_HOMES = {
+    "HotplateError": "hotplate.errors",
+    "asgi": "hotplate.gateway.pipeline",
+    "warmup": "hotplate.apps.warmups",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module  # noqa: PLC0415  only here, so that `import hotplate` stays free of work
+
+    value = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOMES})

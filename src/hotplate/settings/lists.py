@@ -1,0 +1,73 @@
+"""Kinds of setting that hold several values, and what a member of each may be."""
+
+import ipaddress
+from functools import partial
+from typing import Protocol
+
+import msgspec
+
+from hotplate.settings.binds import BIND_HINT, DEFAULT_PORT, parse_bind
+from hotplate.settings.kinds import OFF_WORDS, url_path
+
+_NETWORK_HINT = "addresses or networks, such as 10.0.0.0/8 or ::1, or off for none"
+
+
+class Item(Protocol):
+    """What one member of a list can be."""
+
+    def __call__(self, text: str, /) -> object:
+        """Return the member, or refuse by `ValueError`."""
+
+
+class Listed(msgspec.Struct, frozen=True):
+    """Several values: a flag given more than once, text with commas between them, or a list in a file.
+
+    `may_be_empty` lists are emptied by the word `off`, never by an empty text, which is more likely a mistake.
+    """
+
+    item: Item
+    metavar: str
+    right: str
+    unit: str = "list"
+    may_be_empty: bool = False
+
+    def parse(self, raw: object) -> tuple[object, ...]:
+        """Return the members in their order, each once."""
+        members = raw if isinstance(raw, list | tuple) else (raw,)
+        if any(isinstance(member, bool) or not isinstance(member, str | int) for member in members):
+            raise ValueError(self.right)
+        texts = [text.strip() for member in members for text in str(member).split(",")]
+        if self.may_be_empty and (not texts or (len(texts) == 1 and texts[0].lower() in OFF_WORDS)):
+            return ()
+        if not texts:
+            raise ValueError(self.right)
+        return tuple(dict.fromkeys(self.item(text) for text in texts))
+
+    def show(self, value: object) -> str:
+        """Write the members with commas between them."""
+        return ", ".join(str(member) for member in value) or "none" if isinstance(value, tuple) else str(value)
+
+
+def binds(default_port: int = DEFAULT_PORT) -> Listed:
+    """Addresses to listen on; `default_port` is for a host that names none."""
+    return Listed(partial(parse_bind, default_port=default_port), metavar="ADDRESS", right=BIND_HINT)
+
+
+def url_paths() -> Listed:
+    """Paths to send warm-up requests to."""
+    return Listed(url_path, metavar="PATH", right="a path such as /, or off for no request", may_be_empty=True)
+
+
+def networks() -> Listed:
+    """Addresses and networks."""
+    return Listed(_network, metavar="CIDR", right=_NETWORK_HINT, may_be_empty=True)
+
+
+def _network(text: str) -> str:
+    if text == "*":
+        raise ValueError("0.0.0.0/0,::/0 if every address is really to be trusted")
+    try:
+        return str(ipaddress.ip_network(text))
+    except ValueError as problem:
+        hint = f"{ipaddress.ip_network(text, strict=False)}" if "host bits" in str(problem) else _NETWORK_HINT
+        raise ValueError(hint) from None
