@@ -1,0 +1,146 @@
+"""The tables of both variants, and the indexes that only ``app`` has."""
+
+from datetime import UTC, datetime
+
+from sqlalchemy import BigInteger, Column, Engine, ForeignKey, Index, Integer, String, Table, Text, inspect
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
+
+
+def now() -> datetime:
+    """The time in UTC, without a zone and to the second, as the tables hold it."""
+    return datetime.now(UTC).replace(tzinfo=None, microsecond=0)
+
+
+class Base(DeclarativeBase):
+    """Every table of Newsdesk."""
+
+
+# As the tutorials show it: without a primary key, so without any index, unless INDEXES below are created.
+article_tags = Table(
+    "article_tags",
+    Base.metadata,
+    Column("article_id", ForeignKey("articles.id"), nullable=False),
+    Column("tag_id", ForeignKey("tags.id"), nullable=False),
+)
+
+# What an article has in common with its near-duplicates; see fingerprints.py.
+fingerprints = Table(
+    "fingerprints",
+    Base.metadata,
+    Column("article_id", ForeignKey("articles.id"), nullable=False),
+    Column("mark", BigInteger, nullable=False),
+)
+
+
+class Author(Base):
+    """Somebody who writes."""
+
+    __tablename__ = "authors"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(String(100))
+
+
+class Tag(Base):
+    """A subject; the seed makes them all."""
+
+    __tablename__ = "tags"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(String(40))
+
+
+class Article(Base):
+    """A news article."""
+
+    __tablename__ = "articles"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    title: Mapped[str] = mapped_column(String(200))
+    body: Mapped[str] = mapped_column(Text)
+    author_id: Mapped[int] = mapped_column(ForeignKey("authors.id"))
+    published_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+
+    author: Mapped[Author] = relationship()
+    tags: Mapped[list[Tag]] = relationship(secondary=article_tags, order_by=Tag.name)
+
+
+class User(Base):
+    """A reader with an account; ``email`` is held in lower case."""
+
+    __tablename__ = "users"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(String(100))
+    email: Mapped[str] = mapped_column(String(254))
+    subscribed: Mapped[bool]
+    interest_id: Mapped[int] = mapped_column(ForeignKey("tags.id"))
+
+    interest: Mapped[Tag] = relationship()
+
+
+class Newsletter(Base):
+    """One edition and how far its sending has come. ``state``: sending, sent or failed."""
+
+    __tablename__ = "newsletters"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    state: Mapped[str] = mapped_column(String(10), default="sending")
+    total: Mapped[int] = mapped_column(Integer, default=0)
+    sent: Mapped[int] = mapped_column(Integer, default=0)
+    started_at: Mapped[datetime] = mapped_column(default=now)
+    heartbeat_at: Mapped[datetime] = mapped_column(default=now)
+
+
+class OutboxMessage(Base):
+    """A message that went out."""
+
+    __tablename__ = "outbox"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    newsletter_id: Mapped[int] = mapped_column(ForeignKey("newsletters.id"))
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id"))
+    recipient: Mapped[str] = mapped_column(String(254))
+    subject: Mapped[str] = mapped_column(String(200))
+    body: Mapped[str] = mapped_column(Text)
+
+
+class SeedState(Base):
+    """How many articles and users the seed has put in, so that it can go on where it stopped."""
+
+    __tablename__ = "seed_state"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    articles: Mapped[int] = mapped_column(Integer, default=0)
+    users: Mapped[int] = mapped_column(Integer, default=0)
+
+
+def indexes() -> list[Index]:
+    """The indexes of the well-written variant, not bound to the tables, so that ``create_all`` leaves them out."""
+    articles, outbox, users = Article.__table__.c, OutboxMessage.__table__.c, User.__table__.c
+    wanted = {
+        "articles_newest": (articles.published_at, articles.id),
+        "articles_by_author": (articles.author_id, articles.published_at),
+        "tags_of_article": (article_tags.c.article_id, article_tags.c.tag_id),
+        "articles_of_tag": (article_tags.c.tag_id, article_tags.c.article_id),
+        "fingerprints_by_mark": (fingerprints.c.mark, fingerprints.c.article_id),
+        "fingerprints_of_article": (fingerprints.c.article_id,),
+        "users_by_email": (users.email,),
+        "outbox_once_per_user": (outbox.newsletter_id, outbox.user_id),
+    }
+    unique = {"tags_of_article", "users_by_email", "outbox_once_per_user"}
+    made = [Index(name, *columns, unique=name in unique) for name, columns in wanted.items()]
+    for index in made:
+        if index.table is not None:
+            index.table.indexes.discard(index)
+    return made
+
+
+def create_indexes(engine: Engine) -> None:
+    """Create those of :func:`indexes` that are not there yet."""
+    inspector = inspect(engine)
+    for index in indexes():
+        assert index.table is not None  # every index above names columns of a table
+        if index.name not in {row["name"] for row in inspector.get_indexes(index.table.name)}:
+            index.create(engine)
