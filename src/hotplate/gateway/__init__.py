@@ -1,0 +1,1 @@
+"""The request path: one ASGI pipeline between the data plane and the user's app."""

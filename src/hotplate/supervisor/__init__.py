@@ -1,0 +1,1 @@
+"""The process tree: a master that never imports the app, generations that do, workers that serve."""

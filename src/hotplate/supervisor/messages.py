@@ -1,0 +1,179 @@
+"""What the processes say to each other: orders in the imperative, facts in the past participle.
+
+Three lines of talk, each a socket pair: master and generation, master and worker, and the control socket's client and
+master (``control.py``). Records are JSON (msgspec, tagged by name), never pickle: a process that was taken over must
+not gain the master's rights by what it says.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from hotplate.errors import ExitCode, HotplateError
+
+
+class Failure(msgspec.Struct, frozen=True):
+    """A `HotplateError` on its way to another process; `detail` holds the trimmed traceback of the user's code."""
+
+    attempted: str
+    cause: str
+    remedy: str
+    code: int
+    detail: str = ""
+
+    @classmethod
+    def of(cls, error: HotplateError) -> Failure:
+        """Pack an error for the journey."""
+        return cls(error.attempted, error.cause, error.remedy, int(error.code), error.detail)
+
+    def error(self) -> HotplateError:
+        """Unpack it where it is to be shown."""
+        return HotplateError(self.attempted, self.cause, self.remedy, code=ExitCode(self.code), detail=self.detail)
+
+
+class Traffic(msgspec.Struct, frozen=True):
+    """What one worker has served and is serving, since it began; durations in seconds."""
+
+    requests: int = 0
+    in_flight: int = 0
+    errors: int = 0
+    timeouts: int = 0
+    refused: int = 0
+    p50: float = 0.0
+    p95: float = 0.0
+    p99: float = 0.0
+    cpu_per_request: float = 0.0
+    wait_per_request: float = 0.0
+    threads: int = 0
+    queued: int = 0
+    oldest_queued: float = 0.0
+    active_connections: int = 0
+    idle: float = 0.0
+
+
+# Master to generation
+
+
+class Fork(msgspec.Struct, frozen=True, tag=True):
+    """Fork a worker for `slot`; carries `listeners` listening sockets, then the worker's end of its channel."""
+
+    slot: int
+    serial: int
+    listeners: int
+
+
+class Retire(msgspec.Struct, frozen=True, tag=True):
+    """Fork no more; leave when the last worker has gone."""
+
+
+# Generation to master
+
+
+class Imported(msgspec.Struct, frozen=True, tag=True):
+    """The app is in memory (or, without preload, the generation is ready to fork workers that import it)."""
+
+    app: str
+    kind: str
+    framework: str
+    seconds: float
+    preloaded: bool
+    why: str
+
+
+class ImportFailed(msgspec.Struct, frozen=True, tag=True):
+    """This code version cannot be served."""
+
+    failure: Failure
+
+
+class PreloadRefused(msgspec.Struct, frozen=True, tag=True):
+    """The imported app is not fork-safe; the generation starts over and lets each worker import it."""
+
+    reasons: tuple[str, ...]
+
+
+class Forked(msgspec.Struct, frozen=True, tag=True):
+    """A worker process exists."""
+
+    slot: int
+    serial: int
+    pid: int
+
+
+class Reaped(msgspec.Struct, frozen=True, tag=True):
+    """A worker process has ended; `status` as of `os.waitstatus_to_exitcode` (negative: killed by that signal)."""
+
+    pid: int
+    status: int
+
+
+# Master to worker
+
+
+class Drain(msgspec.Struct, frozen=True, tag=True):
+    """Take no new connections, finish what is there, and leave within `grace` seconds."""
+
+    grace: float
+
+
+class Shed(msgspec.Struct, frozen=True, tag=True):
+    """Ask the next `connections` clients to reconnect (Connection: close), so that another slot gets them."""
+
+    connections: int
+
+
+# Worker to master
+
+
+class Warmed(msgspec.Struct, frozen=True):
+    """One warm-up that passed: a path, or a function registered with `@hotplate.warmup`."""
+
+    what: str
+    seconds: float
+
+
+class Ready(msgspec.Struct, frozen=True, tag=True):
+    """Warm and accepting; sizes in bytes."""
+
+    seconds: float
+    private: int
+    warmed: tuple[Warmed, ...]
+
+
+class BootFailed(msgspec.Struct, frozen=True, tag=True):
+    """The worker could not import, start or warm the app."""
+
+    failure: Failure
+
+
+class Beat(msgspec.Struct, frozen=True, tag=True):
+    """Alive, and how it goes; sent every quarter of a second. `private` is in bytes, 0 when not sampled this time."""
+
+    traffic: Traffic
+    private: int = 0
+
+
+class Hung(msgspec.Struct, frozen=True, tag=True):
+    """A request passed its time-out; the worker asks to be replaced and finishes the others."""
+
+    request: str
+    seconds: float
+    stack: str
+
+
+class Outgrown(msgspec.Struct, frozen=True, tag=True):
+    """The worker reached `--max-requests` or `--max-memory` and asks to be replaced."""
+
+    why: str
+
+
+class Drained(msgspec.Struct, frozen=True, tag=True):
+    """The worker leaves; `abandoned` requests had not ended when the grace period was over."""
+
+    abandoned: int
+
+
+ToGeneration = Fork | Retire
+FromGeneration = Imported | ImportFailed | PreloadRefused | Forked | Reaped
+ToWorker = Drain | Shed
+FromWorker = Ready | BootFailed | Beat | Hung | Outgrown | Drained
