@@ -3,8 +3,7 @@
 Importing this package starts nothing and imports nothing heavy: public names are looked up when first used (PEP 562).
 """
 
-from typing import TYPE_CHECKING
-
+TYPE_CHECKING = False  # as `typing` has it, whose import would be most of the cost of this one
 if TYPE_CHECKING:
     from hotplate.apps.warmups import warmup
     from hotplate.errors import HotplateError
@@ -23,7 +22,7 @@ _HOMES = {
 def __getattr__(name: str) -> object:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module  # noqa: PLC0415  only here, so that `import hotplate` stays free of work
+    from importlib import import_module
 
     value = getattr(import_module(_HOMES[name]), name)
     globals()[name] = value

@@ -6,12 +6,16 @@ from typing import Literal
 
 import msgspec
 
+from hotplate.settings.refused import RefusedError
+
 LOOPBACK = "127.0.0.1"
 DEFAULT_PORT = 8000  # gunicorn, uvicorn, granian and Django's runserver all use it
 UNIX_PATH_LIMIT = 107  # sun_path has 108 bytes on Linux with the closing zero: unix(7)
 BIND_HINT = "host:port, :port or port (both loopback), [ipv6]:port, unix:/path/to.sock or fd://3"
 
-_HOST_NAME = re.compile(r"(?=.{1,253}$)[a-z0-9_]([a-z0-9_-]{0,62})(\.[a-z0-9_][a-z0-9_-]{0,62})*\.?", re.ASCII | re.IGNORECASE)
+_HOST_NAME = re.compile(
+    r"(?=.{1,253}$)[a-z0-9_]([a-z0-9_-]{0,62})(\.[a-z0-9_][a-z0-9_-]{0,62})*\.?", re.ASCII | re.IGNORECASE
+)
 _BRACKETED = re.compile(r"\[([^\]]*)\](?::(.*))?", re.ASCII)
 _DIGITS = re.compile(r"[0-9]{1,9}", re.ASCII)
 
@@ -61,7 +65,7 @@ def parse_bind(text: str, default_port: int = DEFAULT_PORT) -> Bind:
         default_port: the port of a host that names none.
 
     Raises:
-        ValueError: it is no address; the message says what was wrong or what would be right.
+        RefusedError: it is no address.
 
     Example:
         >>> [str(parse_bind(text)) for text in ("9000", ":9000", "[::1]", "unix:/run/a.sock", "fd://3")]
@@ -73,9 +77,11 @@ def parse_bind(text: str, default_port: int = DEFAULT_PORT) -> Bind:
     if wanted.startswith("fd:"):
         return _descriptor(wanted.removeprefix("fd:").removeprefix("//"))
     if "://" in wanted:
-        raise ValueError(f"leave out the scheme: {wanted.partition('://')[2].partition('/')[0] or BIND_HINT}")
+        raise RefusedError(
+            "an address to listen on has no scheme", wanted.partition("://")[2].partition("/")[0] or BIND_HINT
+        )
     if not wanted or any(character.isspace() or not character.isprintable() for character in wanted):
-        raise ValueError(BIND_HINT)
+        raise RefusedError("it is not an address", BIND_HINT)
     if wanted.isdecimal():
         return Bind(kind="tcp", host=LOOPBACK, port=parse_port(wanted))
     if bracketed := _BRACKETED.fullmatch(wanted):
@@ -90,24 +96,24 @@ def parse_port(text: str) -> int:
     """Return a port number from 0 (the kernel chooses) to 65535.
 
     Raises:
-        ValueError: it is none.
+        RefusedError: it is none.
     """
-    if not _DIGITS.fullmatch(text) or int(text) > 65535:  # noqa: PLR2004  a port has 16 bits (RFC 9293, section 3.1)
-        raise ValueError("a port is a number from 0 to 65535")
+    if not _DIGITS.fullmatch(text) or int(text) > 65535:
+        raise RefusedError(f"{text!r} is not a port", "a port from 0 to 65535")
     return int(text)
 
 
 def _unix(path: str) -> Bind:
     if not path or "\0" in path:
-        raise ValueError("a Unix socket needs a path, such as unix:/run/app.sock")
+        raise RefusedError("a Unix socket needs a path", "a path, such as unix:/run/app.sock")
     if len(path.encode()) > UNIX_PATH_LIMIT:
-        raise ValueError(f"the path of a Unix socket has at most {UNIX_PATH_LIMIT} bytes")
+        raise RefusedError(f"the path of a Unix socket has at most {UNIX_PATH_LIMIT} bytes", "a shorter path")
     return Bind(kind="unix", path=path)
 
 
 def _descriptor(number: str) -> Bind:
     if not _DIGITS.fullmatch(number):
-        raise ValueError("an inherited descriptor is a number, such as fd://3")
+        raise RefusedError("an inherited descriptor is a number", "a number, such as fd://3")
     return Bind(kind="fd", fd=int(number))
 
 
@@ -115,22 +121,26 @@ def _ipv6(address: str, port: str | None, default_port: int) -> Bind:
     try:
         host = str(ipaddress.IPv6Address(address))
     except ValueError:
-        raise ValueError("inside brackets belongs an IPv6 address, such as [::1]:8000") from None
+        raise RefusedError(
+            f"{address!r} is not an IPv6 address", "an IPv6 address in brackets, such as [::1]:8000"
+        ) from None
     return Bind(kind="tcp", host=host, port=default_port if port is None else parse_port(port))
 
 
 def _host(text: str) -> str:
     if ":" in text:
-        raise ValueError("put brackets around an IPv6 address, such as [::1]:8000")
+        raise RefusedError("an IPv6 address needs brackets", "brackets around it, such as [::1]:8000")
     if text == "*":
-        raise ValueError("say 0.0.0.0 for every IPv4 address or [::] for every IPv6 address")
+        raise RefusedError("* is not an address", "0.0.0.0 for every IPv4 address or [::] for every IPv6 address")
     if text.replace(".", "").isdigit():
         try:
             return str(ipaddress.IPv4Address(text))
         except ValueError:
-            raise ValueError("an IPv4 address has four numbers from 0 to 255, such as 0.0.0.0") from None
+            raise RefusedError(
+                f"{text!r} is not an IPv4 address", "four numbers from 0 to 255, such as 0.0.0.0"
+            ) from None
     if not _HOST_NAME.fullmatch(text):
-        raise ValueError(BIND_HINT)
+        raise RefusedError(f"{text!r} is not the name of a host", BIND_HINT)
     return text.lower()
 
 

@@ -46,7 +46,7 @@ def _check_tls(cert: str, key: str) -> None:
 
 
 def _check_pair(cert: str, key: str) -> None:
-    import ssl  # noqa: PLC0415  costs 10 ms, and most instances serve plain HTTP
+    import ssl
 
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(cert, key, password=lambda: b"")

@@ -1,6 +1,6 @@
 """The few kinds of setting, each turning what a flag, a variable or a file says into a value, or refusing it.
 
-A kind refuses by `ValueError` with what would have been right, ready to follow "Give" in a message.
+A kind refuses by `RefusedError`, which says why and what would have been right.
 """
 
 import os
@@ -11,13 +11,14 @@ from typing import Literal, Protocol
 import msgspec
 
 from hotplate.settings import units
+from hotplate.settings.refused import RefusedError
 
 OFF_WORDS = frozenset({"off", "none"})
 YES_NO: Mapping[str, bool] = {
     **dict.fromkeys(("1", "true", "yes", "on"), True),
     **dict.fromkeys(("0", "false", "no", "off"), False),
 }
-_WHOLE = re.compile(r"[0-9]{1,18}", re.ASCII)
+_WHOLE = re.compile(r"-?[0-9]{1,18}", re.ASCII)
 
 
 class Kind(Protocol):
@@ -35,7 +36,7 @@ class Kind(Protocol):
         """Return the value; `raw` is text, or a number, boolean or list out of a TOML file.
 
         Raises:
-            ValueError: it cannot be used; the message says what could.
+            RefusedError: it cannot be used.
         """
 
     def show(self, value: object) -> str:
@@ -53,7 +54,7 @@ class Text(msgspec.Struct, frozen=True):
     def parse(self, raw: object) -> str:
         """Return the text without spaces around it."""
         if not isinstance(raw, str) or not re.fullmatch(self.pattern, raw.strip()):
-            raise ValueError(self.right)
+            raise RefusedError("it has another form", self.right)
         return raw.strip()
 
     def show(self, value: object) -> str:
@@ -75,9 +76,11 @@ class Count(msgspec.Struct, frozen=True):
         text = str(raw).strip().lower()
         if text in self.words and not isinstance(raw, bool):
             return self.words[text]
-        if isinstance(raw, bool | float) or not _WHOLE.fullmatch(text) or not self.floor <= int(text) <= self.ceiling:
-            words = "".join(f"{word} or " for word in self.words)
-            raise ValueError(f"{words}a whole number from {self.floor} to {self.ceiling}")
+        right = "".join(f"{word} or " for word in self.words) + f"a whole number from {self.floor} to {self.ceiling}"
+        if isinstance(raw, bool | float) or not _WHOLE.fullmatch(text):
+            raise RefusedError("it is not a whole number", right)
+        if not self.floor <= int(text) <= self.ceiling:
+            raise RefusedError(_beyond(int(text), self.floor, str(self.floor), str(self.ceiling)), right)
         return int(text)
 
     def show(self, value: object) -> str:
@@ -99,16 +102,17 @@ class Duration(msgspec.Struct, frozen=True):
         if self.zero and isinstance(raw, str) and raw.strip().lower() in {*OFF_WORDS, self.zero}:
             return 0.0
         if isinstance(raw, bool) or not isinstance(raw, str | int | float):
-            raise ValueError(units.DURATION_HINT)
+            raise RefusedError("it is not a duration", units.DURATION_HINT)
         seconds = units.parse_duration(raw) if isinstance(raw, str) else float(raw)
         if not (self.floor <= seconds <= self.ceiling or (self.zero and seconds == 0)):
             or_zero = f", or 0 for {self.zero}" if self.zero else ""
-            raise ValueError(f"{units.show_duration(self.floor)} to {units.show_duration(self.ceiling)}{or_zero}")
+            floor, ceiling = units.show_duration(self.floor), units.show_duration(self.ceiling)
+            raise RefusedError(_beyond(seconds, self.floor, floor, ceiling), f"{floor} to {ceiling}{or_zero}")
         return seconds
 
     def show(self, value: object) -> str:
         """Write it with units."""
-        return f"0 ({self.zero})" if self.zero and value == 0 else units.show_duration(float(str(value)))
+        return self.zero if self.zero and value == 0 else units.show_duration(float(str(value)))
 
 
 class Size(msgspec.Struct, frozen=True):
@@ -125,16 +129,17 @@ class Size(msgspec.Struct, frozen=True):
         if self.zero and isinstance(raw, str) and raw.strip().lower() in {*OFF_WORDS, self.zero}:
             return 0
         if isinstance(raw, bool) or not isinstance(raw, str | int):
-            raise ValueError(units.SIZE_HINT)
+            raise RefusedError("it is not a size", units.SIZE_HINT)
         count = units.parse_size(raw) if isinstance(raw, str) else raw
         if not (self.floor <= count <= self.ceiling or (self.zero and count == 0)):
             or_zero = f", or 0 for {self.zero}" if self.zero else ""
-            raise ValueError(f"{units.show_size(self.floor)} to {units.show_size(self.ceiling)}{or_zero}")
+            floor, ceiling = units.show_size(self.floor), units.show_size(self.ceiling)
+            raise RefusedError(_beyond(count, self.floor, floor, ceiling), f"{floor} to {ceiling}{or_zero}")
         return count
 
     def show(self, value: object) -> str:
         """Write it with units."""
-        return f"0 ({self.zero})" if self.zero and value == 0 else units.show_size(int(str(value)))
+        return self.zero if self.zero and value == 0 else units.show_size(int(str(value)))
 
 
 class Switch(msgspec.Struct, frozen=True):
@@ -149,7 +154,7 @@ class Switch(msgspec.Struct, frozen=True):
             return raw
         text = str(raw).strip().lower()
         if text not in YES_NO:
-            raise ValueError("true or false")
+            raise RefusedError("it is neither yes nor no", "true or false")
         return YES_NO[text]
 
     def show(self, value: object) -> str:
@@ -172,7 +177,7 @@ class Choice(msgspec.Struct, frozen=True):
         """Return the word in lower case."""
         text = ("on" if raw else "off") if isinstance(raw, bool) else str(raw).strip().lower()
         if text not in self.words:
-            raise ValueError(f"{', '.join(self.words[:-1])} or {self.words[-1]}")
+            raise RefusedError("it is none of the choices", f"{', '.join(self.words[:-1])} or {self.words[-1]}")
         return text
 
     def show(self, value: object) -> str:
@@ -189,7 +194,7 @@ class FilePath(msgspec.Struct, frozen=True):
     def parse(self, raw: object) -> str:
         """Return the path."""
         if not isinstance(raw, str) or not raw.strip() or "\0" in raw:
-            raise ValueError("the path of a file")
+            raise RefusedError("it is not a path", "the path of a file")
         return os.path.expanduser(raw.strip())  # noqa: PTH111  the value is text, as everything that reads it wants it
 
     def show(self, value: object) -> str:
@@ -207,7 +212,7 @@ class UrlPath(msgspec.Struct, frozen=True):
         """Return the path."""
         path = url_path(raw.strip() if isinstance(raw, str) else "")
         if "?" in path:
-            raise ValueError("a path without a query")
+            raise RefusedError("it has a query", "a path without ?")
         return path
 
     def show(self, value: object) -> str:
@@ -219,12 +224,19 @@ def url_path(text: str) -> str:
     """Return a path with an optional query, in the origin form of RFC 9112, section 3.2.1.
 
     Raises:
-        ValueError: it is empty, does not begin with a slash, or has characters that a request line cannot carry.
+        RefusedError: it is empty, does not begin with a slash, or has characters that a request line cannot carry.
     """
     if not text:
-        raise ValueError("a path that begins with a slash, such as / (it is empty)")
+        raise RefusedError("it is empty", "a path that begins with a slash, such as /")
     if not text.startswith("/"):
-        raise ValueError(f"a path that begins with a slash, such as /{text.partition('://')[2].partition('/')[2] or text}")
+        path = text.partition("://")[2].partition("/")[2] if "://" in text else text
+        raise RefusedError("it does not begin with a slash", f"a path, such as /{path}")
     if "#" in text or not text.isascii() or not text.isprintable() or " " in text:
-        raise ValueError("a path as it stands in a URL: percent-encoded, without spaces or #fragment")
+        raise RefusedError(
+            "a request cannot carry it", "a path as it stands in a URL: percent-encoded, without spaces or #fragment"
+        )
     return text
+
+
+def _beyond(number: float, floor: float, floor_text: str, ceiling_text: str) -> str:
+    return f"it is below the limit of {floor_text}" if number < floor else f"it is above the limit of {ceiling_text}"

@@ -8,6 +8,7 @@ import msgspec
 
 from hotplate.settings.binds import BIND_HINT, DEFAULT_PORT, parse_bind
 from hotplate.settings.kinds import OFF_WORDS, url_path
+from hotplate.settings.refused import RefusedError
 
 _NETWORK_HINT = "addresses or networks, such as 10.0.0.0/8 or ::1, or off for none"
 
@@ -16,7 +17,7 @@ class Item(Protocol):
     """What one member of a list can be."""
 
     def __call__(self, text: str, /) -> object:
-        """Return the member, or refuse by `ValueError`."""
+        """Return the member, or raise `RefusedError`."""
 
 
 class Listed(msgspec.Struct, frozen=True):
@@ -35,13 +36,21 @@ class Listed(msgspec.Struct, frozen=True):
         """Return the members in their order, each once."""
         members = raw if isinstance(raw, list | tuple) else (raw,)
         if any(isinstance(member, bool) or not isinstance(member, str | int) for member in members):
-            raise ValueError(self.right)
+            raise RefusedError("it is neither text nor a list of texts", self.right)
         texts = [text.strip() for member in members for text in str(member).split(",")]
         if self.may_be_empty and (not texts or (len(texts) == 1 and texts[0].lower() in OFF_WORDS)):
             return ()
         if not texts:
-            raise ValueError(self.right)
-        return tuple(dict.fromkeys(self.item(text) for text in texts))
+            raise RefusedError("the list is empty", self.right)
+        return tuple(dict.fromkeys(self._member(text, len(texts)) for text in texts))
+
+    def _member(self, text: str, among: int) -> object:
+        try:
+            return self.item(text)
+        except RefusedError as problem:
+            if among == 1:
+                raise
+            raise RefusedError(f"{text!r} among them: {problem.cause}", problem.right) from None
 
     def show(self, value: object) -> str:
         """Write the members with commas between them."""
@@ -65,9 +74,12 @@ def networks() -> Listed:
 
 def _network(text: str) -> str:
     if text == "*":
-        raise ValueError("0.0.0.0/0,::/0 if every address is really to be trusted")
+        raise RefusedError("* is not a network", "0.0.0.0/0,::/0 if every address is really to be trusted")
     try:
         return str(ipaddress.ip_network(text))
     except ValueError as problem:
-        hint = f"{ipaddress.ip_network(text, strict=False)}" if "host bits" in str(problem) else _NETWORK_HINT
-        raise ValueError(hint) from None
+        if "host bits" in str(problem):
+            raise RefusedError(
+                "bits are set beyond its prefix", str(ipaddress.ip_network(text, strict=False))
+            ) from None
+        raise RefusedError("it is not an address or network", _NETWORK_HINT) from None

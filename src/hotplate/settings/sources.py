@@ -12,6 +12,7 @@ from hotplate.settings import files
 from hotplate.settings.binds import DEFAULT_PORT, Bind, parse_port
 from hotplate.settings.checks import check
 from hotplate.settings.lists import binds
+from hotplate.settings.refused import RefusedError
 from hotplate.settings.table import PREFIX, SETTINGS, Setting, Settings
 
 RESERVED = f"{PREFIX}_"  # HOTPLATE__...: between Hotplate's own processes, never a user's
@@ -109,20 +110,12 @@ def _parsed(setting: Setting, given: _Given, port: int | None) -> object:
     kind = setting.row.kind if setting.name != "bind" else binds(DEFAULT_PORT if port is None else port)
     try:
         return kind.parse(given.raw)
-    except ValueError as problem:
+    except RefusedError as problem:
         attempted = f"set {setting.name} to {_quoted(given.raw)} ({given.origin})"
-        if _is_empty(given.raw):
-            cause = "it is empty"
-        else:
-            cause = f"the {setting.row.kind.unit} cannot be read from it or is out of range"
-        remedy = f"Give {problem}."
-        if setting.row.flagless and _is_empty(given.raw):
-            remedy = f"Give {problem}; {setting.row.flagless} does without."
-        raise HotplateError(attempted, cause, remedy, code=ExitCode.USAGE) from None
-
-
-def _is_empty(raw: object) -> bool:
-    return raw in ("", [], ("",), [""]) or (isinstance(raw, str) and not raw.strip())
+        empty = not str(given.raw).strip("[(' ,)]")
+        without = f"; {setting.row.flagless} does without" if setting.row.flagless and empty else ""
+        cause = "it is empty" if empty else problem.cause
+        raise HotplateError(attempted, cause, f"Give {problem.right}{without}.", code=ExitCode.USAGE) from None
 
 
 def _quoted(raw: object) -> str:
@@ -137,9 +130,9 @@ def _port(environ: Mapping[str, str]) -> int | None:
         return None
     try:
         return parse_port(text.strip())
-    except ValueError as problem:
+    except RefusedError as problem:
         attempted, remedy = f"set the port to {text!r} (PORT)", "Set PORT to a number such as 8000, or unset it."
-        raise HotplateError(attempted, str(problem), remedy, code=ExitCode.USAGE) from None
+        raise HotplateError(attempted, problem.cause, remedy, code=ExitCode.USAGE) from None
 
 
 def _with_port(addresses: object, port: int) -> tuple[Bind, ...]:

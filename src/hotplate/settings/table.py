@@ -1,6 +1,6 @@
 """The one table of settings.
 
-Each row is a field of `Settings`: its type, what it is for, how it is read (`Kind`), its default and where that comes from.
+Each row is a field of `Settings`: its type, what it is for, how it is read (`Kind`), its default and why.
 Flags, environment names, help texts and docs/settings.md are made from it; nothing else names a setting's default.
 """
 
@@ -26,6 +26,7 @@ class Row(NamedTuple):
         why: where the default comes from.
         env: conventional environment names that are honoured besides `HOTPLATE_<NAME>`, which comes before them.
         flagless: refusal flag that empties a list, such as `--no-warmup-request`.
+        example: value for the reference page where the default shows too little.
         positional: whether the command line takes it as an argument instead of a flag.
     """
 
@@ -35,6 +36,7 @@ class Row(NamedTuple):
     why: str
     env: tuple[str, ...] = ()
     flagless: str = ""
+    example: str = ""
     positional: bool = False
 
 
@@ -56,6 +58,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             "The app: module:attribute, module, module:factory() or a file; without it the folder is searched",
             "Searched as `flask run` does, so that an app that starts there starts here.",
             env=("FLASK_APP",),
+            example="app:app",
             positional=True,
         ),
     ] = ""
@@ -63,7 +66,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         str,
         Row(
             "App",
-            Text("NAME", right="1 to 40 letters, digits, dots, dashes or underscores", pattern=r"[A-Za-z0-9_][A-Za-z0-9._-]{0,39}"),
+            Text(
+                "NAME",
+                right="1 to 40 letters, digits, dots, dashes or underscores",
+                pattern=r"[A-Za-z0-9_][A-Za-z0-9._-]{0,39}",
+            ),
             "Name of this instance, for a second one in the same folder",
             "One instance per folder; 40 characters leave room in the 107 bytes of a Unix socket's path.",
         ),
@@ -89,15 +96,32 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     ] = 2048
     http: Annotated[
         Literal["auto", "1", "2"],
-        Row("Network", Choice(("auto", "1", "2")), "HTTP versions to speak", "Granian's default: HTTP/2 where the client offers it."),
+        Row(
+            "Network",
+            Choice(("auto", "1", "2")),
+            "HTTP versions to speak",
+            "Granian's default: HTTP/2 where the client offers it.",
+        ),
     ] = "auto"
     cert: Annotated[
         str,
-        Row("Network", FilePath(), "TLS certificate chain (PEM); needs --key", "Plain HTTP until both are given."),
+        Row(
+            "Network",
+            FilePath(),
+            "TLS certificate chain (PEM); needs --key",
+            "Plain HTTP until both are given.",
+            example="cert.pem",
+        ),
     ] = ""
     key: Annotated[
         str,
-        Row("Network", FilePath(), "Private key of the certificate (PEM, not encrypted); needs --cert", "As --cert."),
+        Row(
+            "Network",
+            FilePath(),
+            "Private key of the certificate (PEM, not encrypted); needs --cert",
+            "As --cert.",
+            example="key.pem",
+        ),
     ] = ""
     trusted_proxies: Annotated[
         tuple[str, ...],
@@ -105,8 +129,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             "Network",
             networks(),
             "Peers whose forwarded headers are believed: addresses or networks; may be repeated",
-            "None: anybody can send X-Forwarded-For. A peer on a Unix socket is always believed: the file's rights decide.",
+            "None: anybody can send these headers. A Unix socket's peer is always believed: the file's rights decide.",
             flagless="--no-trusted-proxies",
+            example="10.0.0.0/8",
         ),
     ] = ()
     workers: Annotated[
@@ -117,6 +142,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             "Worker processes; auto is one per effective core, as many as fit into memory",
             "Puma's `workers :auto`; the 2 x cores + 1 of older guides ignores quotas and memory.",
             env=("WEB_CONCURRENCY",),
+            example="4",
         ),
     ] = 0
     threads: Annotated[
@@ -199,6 +225,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             Size(16 * MIB, 1024 * TIB, zero="no limit"),
             "Private memory at which a worker is replaced, after its replacement is ready",
             "Off: a recycled worker is a remedy for a leak, not a default.",
+            example="512MiB",
         ),
     ] = 0
     max_requests: Annotated[
@@ -208,6 +235,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             Count(0, 10**12, {"never": 0, "off": 0}),
             "Requests after which a worker is replaced, after its replacement is ready",
             "gunicorn's max_requests: 0, never.",
+            example="10000",
         ),
     ] = 0
     idle_timeout: Annotated[
@@ -217,6 +245,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             Duration(1, 366 * DAY, zero="never"),
             "Stop after this long without a request",
             "Never: the first request after a quiet night is to be as fast as any.",
+            example="8h",
         ),
     ] = 0.0
     health_path: Annotated[
@@ -239,7 +268,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     ] = 8190
     limit_request_fields: Annotated[
         int,
-        Row("Requests", Count(1, 32768), "Most header fields in a request", "gunicorn and Apache (LimitRequestFields): 100."),
+        Row(
+            "Requests",
+            Count(1, 32768),
+            "Most header fields in a request",
+            "gunicorn and Apache (LimitRequestFields): 100.",
+        ),
     ] = 100
     limit_header_size: Annotated[
         int,
@@ -270,11 +304,18 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     ] = 512 * KIB
     server_header: Annotated[
         bool,
-        Row("Requests", Switch(), "Send a Server header", "Off: RFC 9110, section 10.2.4 warns of fine-grained detail."),
+        Row(
+            "Requests", Switch(), "Send a Server header", "Off: RFC 9110, section 10.2.4 warns of fine-grained detail."
+        ),
     ] = False
     access_log: Annotated[
         bool,
-        Row("Log", Switch(), "Write one line per request", "Off, as gunicorn and Granian: it costs time in every request."),
+        Row(
+            "Log",
+            Switch(),
+            "Write one line per request",
+            "Off, as gunicorn and Granian: it costs time in every request.",
+        ),
     ] = False
     log_format: Annotated[
         Literal["text", "json"],

@@ -8,6 +8,8 @@ A single letter (`512K`, `1G`) is a power of 1024, as in nginx, systemd and Dock
 import re
 from collections.abc import Mapping
 
+from hotplate.settings.refused import RefusedError
+
 DURATION_HINT = "a number with ms, s, m, h or d, such as 250ms, 30s or 1h30m (a bare number is seconds)"
 SIZE_HINT = "a number with B, KB, KiB, MB, MiB, GB or GiB, such as 512KiB or 64MB (a bare number is bytes)"
 
@@ -30,7 +32,7 @@ def parse_duration(text: str) -> float:
     """Return the seconds that `text` says.
 
     Raises:
-        ValueError: it is no duration; the message says what would be one.
+        RefusedError: it is no duration.
 
     Example:
         >>> parse_duration("1h30m"), parse_duration("250ms"), parse_duration("2.5")
@@ -46,7 +48,7 @@ def parse_duration(text: str) -> float:
         position = found.end()
     # Largest unit first, each once: "5m2h" or "5s5s" is more likely a slip of the hand than a wish.
     if not units or position != len(wanted) or units != sorted(set(units), reverse=True):
-        raise ValueError(DURATION_HINT)
+        raise RefusedError("it is not a duration", DURATION_HINT)
     return round(seconds, 6)
 
 
@@ -54,7 +56,7 @@ def parse_size(text: str) -> int:
     """Return the bytes that `text` says; a fraction is rounded down to whole bytes.
 
     Raises:
-        ValueError: it is no size; the message says what would be one.
+        RefusedError: it is no size.
 
     Example:
         >>> parse_size("512KiB"), parse_size("64MB"), parse_size("1G")
@@ -62,7 +64,7 @@ def parse_size(text: str) -> int:
     """
     found = _SIZE.fullmatch(text.strip().lower())
     if found is None or found[2] not in BYTES:
-        raise ValueError(SIZE_HINT)
+        raise RefusedError("it is not a size", SIZE_HINT)
     number, scale = found[1], BYTES[found[2]]
     return int(float(number) * scale) if "." in number else int(number) * scale
 
