@@ -10,6 +10,7 @@ from __future__ import annotations
 import msgspec
 
 from hotplate.errors import ExitCode, HotplateError
+from hotplate.gateway.traffic import Traffic
 
 
 class Failure(msgspec.Struct, frozen=True):
@@ -29,26 +30,6 @@ class Failure(msgspec.Struct, frozen=True):
     def error(self) -> HotplateError:
         """Unpack it where it is to be shown."""
         return HotplateError(self.attempted, self.cause, self.remedy, code=ExitCode(self.code), detail=self.detail)
-
-
-class Traffic(msgspec.Struct, frozen=True):
-    """What one worker has served and is serving, since it began; durations in seconds."""
-
-    requests: int = 0
-    in_flight: int = 0
-    errors: int = 0
-    timeouts: int = 0
-    refused: int = 0
-    p50: float = 0.0
-    p95: float = 0.0
-    p99: float = 0.0
-    cpu_per_request: float = 0.0
-    wait_per_request: float = 0.0
-    threads: int = 0
-    queued: int = 0
-    oldest_queued: float = 0.0
-    active_connections: int = 0
-    idle: float = 0.0
 
 
 # Master to generation
