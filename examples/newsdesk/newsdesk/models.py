@@ -118,19 +118,21 @@ class SeedState(Base):
 
 def indexes() -> list[Index]:
     """The indexes of the well-written variant, not bound to the tables, so that ``create_all`` leaves them out."""
-    articles, outbox, users = Article.__table__.c, OutboxMessage.__table__.c, User.__table__.c
-    wanted = {
-        "articles_newest": (articles.published_at, articles.id),
-        "articles_by_author": (articles.author_id, articles.published_at),
-        "tags_of_article": (article_tags.c.article_id, article_tags.c.tag_id),
-        "articles_of_tag": (article_tags.c.tag_id, article_tags.c.article_id),
-        "fingerprints_by_mark": (fingerprints.c.mark, fingerprints.c.article_id),
-        "fingerprints_of_article": (fingerprints.c.article_id,),
-        "users_by_email": (users.email,),
-        "outbox_once_per_user": (outbox.newsletter_id, outbox.user_id),
-    }
-    unique = {"tags_of_article", "users_by_email", "outbox_once_per_user"}
-    made = [Index(name, *columns, unique=name in unique) for name, columns in wanted.items()]
+    links, marks = article_tags.c, fingerprints.c
+    sending = Newsletter.state == "sending"
+    made = [
+        Index("articles_newest", Article.published_at, Article.id),
+        Index("articles_by_author", Article.author_id, Article.published_at),
+        Index("tags_of_article", links.article_id, links.tag_id, unique=True),
+        Index("articles_of_tag", links.tag_id, links.article_id),
+        Index("fingerprints_by_mark", marks.mark, marks.article_id),
+        Index("fingerprints_of_article", marks.article_id),
+        Index("users_by_email", User.email, unique=True),
+        Index("outbox_once_per_user", OutboxMessage.newsletter_id, OutboxMessage.user_id, unique=True),
+        Index(
+            "newsletter_one_at_a_time", Newsletter.state, unique=True, sqlite_where=sending, postgresql_where=sending
+        ),
+    ]
     for index in made:
         if index.table is not None:
             index.table.indexes.discard(index)
