@@ -1,0 +1,83 @@
+"""Requests of our own: sent through the pipeline without a connection, to warm a worker before it accepts one."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from typing import TYPE_CHECKING
+
+from hotplate.gateway.types import ASGIApp, Message, Scope
+
+if TYPE_CHECKING:
+    from hotplate.gateway.drive import Driver
+
+
+class _Overheard(logging.Handler):
+    """Keeps the last exception that was logged: Flask and Django answer 500 and only log what went wrong."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.error: BaseException | None = None
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Note the exception of a log record."""
+        if record.exc_info and record.exc_info[1] is not None:
+            self.error = record.exc_info[1]
+
+
+def request(path: str) -> Scope:
+    """Return the scope of a GET for `path` (with its query, if any) from this machine."""
+    raw_path, _, query = path.encode().partition(b"?")
+    return {
+        "type": "http",
+        "asgi": {"version": "3.0", "spec_version": "2.3"},
+        "http_version": "1.1",
+        "method": "GET",
+        "scheme": "http",
+        "path": path.partition("?")[0],
+        "raw_path": raw_path,
+        "query_string": query,
+        "root_path": "",
+        "headers": [(b"host", b"localhost"), (b"user-agent", b"hotplate-warmup"), (b"accept", b"*/*")],
+        "server": ("127.0.0.1", 80),
+        "client": ("127.0.0.1", 0),
+        "extensions": {},
+    }
+
+
+async def rehearse(driver: Driver, app: ASGIApp, path: str) -> tuple[int, float, BaseException | None]:
+    """Send a GET for `path` through `app`; return its status, its duration in seconds and the error behind it.
+
+    A response that never ends (server-sent events) counts as warm when it has started.
+    """
+    loop = asyncio.get_running_loop()
+    ended: asyncio.Future[BaseException | None] = loop.create_future()
+    statuses: list[int] = []
+
+    def settle(error: BaseException | None) -> None:
+        if not ended.done():
+            ended.set_result(error)
+
+    def done(error: BaseException | None) -> None:
+        loop.call_soon_threadsafe(settle, error)
+
+    async def receive() -> Message:
+        await asyncio.sleep(0)
+        return {"type": "http.disconnect"} if statuses else {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            statuses.append(message["status"])
+        elif message.get("more_body"):
+            done(None)
+
+    overheard = _Overheard()
+    logging.getLogger().addHandler(overheard)
+    began = time.perf_counter()
+    try:
+        driver.start(app(request(path), receive, send), done)  # type: ignore[arg-type]  # the pipeline is made of coroutine functions
+        error = await ended
+    finally:
+        logging.getLogger().removeHandler(overheard)
+    return (statuses or [500])[0], time.perf_counter() - began, error or overheard.error

@@ -1,0 +1,138 @@
+"""The gateway of one worker: everything between its listeners and the app, behind one face for the supervisor."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import NamedTuple
+
+from hotplate.apps.load import LoadedApp
+from hotplate.gateway import connections, pipeline
+from hotplate.gateway.asgi import OpenSockets
+from hotplate.gateway.closing import Closing
+from hotplate.gateway.dataplane import DataPlane
+from hotplate.gateway.drive import Driver
+from hotplate.gateway.exchange import Exchange
+from hotplate.gateway.executor import Pool
+from hotplate.gateway.lifespan import Lifespan
+from hotplate.gateway.metering import Metering
+from hotplate.gateway.rehearsal import rehearse
+from hotplate.gateway.traffic import Traffic
+from hotplate.gateway.types import Scope
+from hotplate.gateway.watchdog import Watchdog
+from hotplate.settings import Settings
+
+_log = logging.getLogger("hotplate.gateway")
+
+_LOOK_EVERY = 0.02  # seconds between two counts of the connections while draining
+# A keep-alive client that has been silent this long is not about to send: Node's server and Hypercorn end idle
+# connections after 5 s, nginx' upstream connections after 60 s.
+_LINGER = 5.0
+
+
+class Rehearsed(NamedTuple):
+    """How a warm-up request went: its status and duration in seconds, and the error the app logged or raised."""
+
+    status: int
+    seconds: float
+    error: BaseException | None
+
+
+class Gateway:
+    """Serves one app in this process.
+
+    Args:
+        app: the app, loaded.
+        settings: as resolved by the master.
+
+    Attributes:
+        on_hung: called on the loop when a request passed `settings.timeout`, with its stack; 504 has been sent where
+            nothing was sent before.
+    """
+
+    def __init__(self, app: LoadedApp, settings: Settings) -> None:
+        self._app = app
+        self._settings = settings
+        self.metering = Metering()
+        self.closing = Closing()
+        self.on_hung: Callable[[Exchange, str], None] = lambda _exchange, _stack: None
+        self._pool = Pool(settings)
+        self._sockets = OpenSockets()
+        self._listeners: Sequence[socket.socket] = ()
+
+    async def startup(self) -> None:
+        """Start the pool and the app's lifespan; raises `HotplateError` when the app refuses to start."""
+        loop = asyncio.get_running_loop()
+        self._driver = Driver(loop, self._pool)
+        self._lifespan = Lifespan(self._app.app, self._app.name) if self._app.kind == "asgi" else None
+        if self._lifespan is not None:
+            await self._lifespan.startup()
+        self.pipeline = pipeline.build(
+            self._app,
+            self._settings,
+            pipeline.Parts(
+                host=self._driver,
+                pool=self._pool,
+                metering=self.metering,
+                closing=self.closing,
+                sockets=self._sockets,
+                state=self._lifespan.state if self._lifespan is not None else {},
+            ),
+        )
+        self._plane = DataPlane(self.pipeline, self._driver, self._settings, self._broken_off)
+        self._watchdog = Watchdog(self.metering, self._settings.timeout, lambda *hung: self.on_hung(*hung))
+        self._watchdog.start(loop)
+
+    async def warm(self, path: str) -> Rehearsed:
+        """Send one GET for `path` through the whole pipeline, in this process."""
+        return Rehearsed(*await rehearse(self._driver, self.pipeline, path))
+
+    def serve(self, listeners: Sequence[socket.socket]) -> None:
+        """Accept connections."""
+        self._listeners = listeners
+        self._plane.serve(listeners)
+
+    def snapshot(self) -> Traffic:
+        """What was served and is being served."""
+        return self.metering.snapshot(self._pool)
+
+    def shed(self, count: int) -> None:
+        """Ask the next `count` HTTP/1 clients to reconnect."""
+        self.closing.next(count)
+
+    async def drain(self, grace: float) -> int:
+        """Take no more connections, finish what is there; returns how many requests had not ended in `grace` seconds.
+
+        Clients on keep-alive connections are told to reconnect with the answer to their next request; closing an idle
+        connection under a client that is just sending would lose that request (RFC 9112, section 9.6).
+        """
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + grace
+        self._plane.park()
+        self.closing.all()
+        await self._sockets.close()
+        while loop.time() < deadline and (self.metering.in_flight or self._someone_may_still_send()):
+            await asyncio.sleep(_LOOK_EVERY)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(asyncio.shield(self._plane.close()), max(0.1, deadline - loop.time()))
+        return len(self.metering.in_flight)
+
+    def _someone_may_still_send(self) -> bool:
+        return any(connection.silent < _LINGER for connection in connections.held(self._listeners))
+
+    async def shutdown(self) -> None:
+        """Stop the app's lifespan and the pool."""
+        self._watchdog.stop()
+        if self._lifespan is not None:
+            await self._lifespan.shutdown()
+        self._pool.stop()
+
+    def _broken_off(self, scope: Scope, error: BaseException) -> None:
+        if not isinstance(error, asyncio.CancelledError):
+            _log.debug("Response to %s broken off: %r", scope.get("path"), error)
+        exchange = scope.get("hotplate.exchange")
+        if exchange is not None and exchange.response_started and exchange.client is not None:
+            connections.cut(self._listeners, exchange.client)
