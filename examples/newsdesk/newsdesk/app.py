@@ -16,11 +16,11 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy import select
 from sqlalchemy.orm import Session, sessionmaker
 
-from . import app_queries as queries
-from . import config, newsletter, payloads, similarity
-from .engines import pooled_engine
-from .models import Article, Newsletter, now
-from .views_common import (
+from newsdesk import app_queries as queries
+from newsdesk import config, newsletter, payloads, similarity
+from newsdesk.engines import pooled_engine
+from newsdesk.models import Article, Newsletter, now
+from newsdesk.views_common import (
     ARTICLE,
     EDITIONS,
     MATCHES,
@@ -64,15 +64,19 @@ def page_response(html: str, changed: Article | None = None) -> Response:
     # A time of one second's resolution must not vouch for a text that may change again within that second.
     if changed and now() - changed.updated_at > SETTLED:
         response.last_modified = changed.updated_at
-    response.add_etag()
-    return response.make_conditional(request)
+    return revalidated(response)
 
 
 def json_response(data: object) -> Response:
     """JSON that is sent only if it is not what the caller has."""
-    response = jsonify(data)
+    return revalidated(jsonify(data))
+
+
+def revalidated(response: Response) -> Response:
+    """The response with an ETag, or 304 without a body if the caller has it."""
     response.add_etag()
-    return response.make_conditional(request)
+    response.make_conditional(request)
+    return response
 
 
 @app.get("/")

@@ -94,8 +94,8 @@ def draft(number: int) -> Draft:
     base = texts()[number % len(texts())]
     if number < len(texts()):
         return Draft(title_of(base), base, tags_of(base))
-    dice = random.Random(number)  # noqa: S311 - a repeatable choice of sentences, nothing secret
-    kept = [s for s in sentences(base) if dice.random() < 0.7] or list(sentences(base))  # noqa: PLR2004 - most of them
+    dice = random.Random(number)
+    kept = [s for s in sentences(base) if dice.random() < 0.7] or list(sentences(base))
     others = _texts_of_tag()[dice.choice(tags_of(base))]
     for _ in range(dice.randint(1, 4)):
         extra = dice.choice(sentences(texts()[dice.choice(others)]))

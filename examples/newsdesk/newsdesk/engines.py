@@ -1,10 +1,9 @@
 """Database engines. None of them connects before it is asked to, so importing the app opens nothing."""
 
-from typing import Any
-
 from sqlalchemy import Engine, NullPool, create_engine, event
+from sqlalchemy.engine.interfaces import DBAPIConnection
 
-from . import config
+from newsdesk import config
 
 
 def pooled_engine() -> Engine:
@@ -23,7 +22,7 @@ def pooled_engine() -> Engine:
     return engine
 
 
-def _tune_sqlite(connection: Any, _record: Any) -> None:
+def _tune_sqlite(connection: DBAPIConnection, _record: object) -> None:
     cursor = connection.cursor()
     cursor.execute("PRAGMA foreign_keys = ON")
     cursor.execute("PRAGMA synchronous = NORMAL")  # safe with the write-ahead log, which the seed switches on

@@ -10,7 +10,7 @@ from functools import cache
 from heapq import nsmallest
 from zlib import crc32
 
-from . import corpus
+from newsdesk import corpus
 
 SHINGLE_WORDS = 4
 SHINGLE_MARKS = 8

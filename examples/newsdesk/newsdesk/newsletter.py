@@ -11,9 +11,9 @@ from sqlalchemy import func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, joinedload, sessionmaker
 
-from . import config, corpus
-from .models import Article, Newsletter, OutboxMessage, User, now
-from .similarity import Model
+from newsdesk import config, corpus
+from newsdesk.models import Article, Newsletter, OutboxMessage, User, now
+from newsdesk.similarity import Model
 
 CHOICE, CHOSEN = 25, 5  # a message holds the 5 of the 25 newest articles that fit its reader best
 BATCH = 10  # messages between two commits; so many at most go out twice after a kill

@@ -9,7 +9,7 @@ from typing import Any
 from flask import Request
 from werkzeug.exceptions import BadRequest, NotFound, UnsupportedMediaType
 
-from . import corpus
+from newsdesk import corpus
 
 TITLE_LENGTH, BODY_LENGTH, DRAFT_LENGTH = 200, 50_000, 50_000
 MOST_TAGS = 5

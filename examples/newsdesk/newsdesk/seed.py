@@ -13,14 +13,14 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Engine, Table, create_engine, func, insert, select, text, update
+from sqlalchemy import Engine, create_engine, func, insert, select, text, update
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from . import config, corpus
-from .config import ConfigurationError, Variant
-from .fingerprints import marks_of
-from .models import Article, Author, Base, SeedState, Tag, User, article_tags, create_indexes, fingerprints
+from newsdesk import config, corpus
+from newsdesk.config import ConfigurationError, Variant
+from newsdesk.fingerprints import marks_of
+from newsdesk.models import Article, Author, Base, SeedState, Tag, User, article_tags, create_indexes, fingerprints
 
 DEFAULT_ARTICLES = 2_000
 MOST_ARTICLES = 1_000_000
@@ -33,8 +33,8 @@ ALWAYS_SUBSCRIBED, SUBSCRIBED_EVERY = 400, 5  # the first 400 users, then every 
 BAR_AFTER = 2.0  # seconds
 BAR_WIDTH = 30
 
-FIRST_NAMES = "Ada Ben Carla Dev Elif Farid Grace Hana Ivan Jo Kofi Lena Mai Noor Omar Pia Quentin Rosa Sami Tess".split()
-LAST_NAMES = "Abbott Baker Chen Diaz Evans Fraser Gupta Hill Ito Jones Kaya Lim Moss Nagy Okoye Pratt Reid Silva".split()
+FIRST_NAMES = "Ada Ben Carla Dev Elif Farid Grace Hana Ivan Jo Kofi Lena Mai Noor Omar Pia Quentin Rosa Sami Tess"
+LAST_NAMES = "Abbott Baker Chen Diaz Evans Fraser Gupta Hill Ito Jones Kaya Lim Moss Nagy Okoye Pratt Reid Silva"
 
 Row = dict[str, Any]
 
@@ -45,7 +45,7 @@ def article_rows(numbers: range) -> list[tuple[Row, tuple[str, ...], list[int]]]
     for number in numbers:
         draft = corpus.draft(number)
         when = FIRST_DAY + number * BETWEEN_ARTICLES
-        author = random.Random(number).randint(1, AUTHORS)  # noqa: S311 - repeatable, nothing secret
+        author = random.Random(number).randint(1, AUTHORS)
         columns = {"title": draft.title, "body": draft.body, "author_id": author}
         rows.append((columns | {"published_at": when, "updated_at": when}, draft.tags, marks_of(draft.body)))
     return rows
@@ -53,16 +53,19 @@ def article_rows(numbers: range) -> list[tuple[Row, tuple[str, ...], list[int]]]
 
 def user_rows(numbers: range) -> list[Row]:
     """Readers, the same for the same numbers; the first is ada.abbott0@example.org."""
+    first_names, last_names = FIRST_NAMES.split(), LAST_NAMES.split()
     rows = []
     for number in numbers:
-        first = FIRST_NAMES[number % len(FIRST_NAMES)]
-        last = LAST_NAMES[number // len(FIRST_NAMES) % len(LAST_NAMES)]
-        rows.append({
-            "name": f"{first} {last}",
-            "email": f"{first}.{last}{number}@example.org".lower(),
-            "subscribed": number < ALWAYS_SUBSCRIBED or number % SUBSCRIBED_EVERY == 0,
-            "interest_id": 1 + number % len(corpus.TAGS),
-        })
+        first = first_names[number % len(first_names)]
+        last = last_names[number // len(first_names) % len(last_names)]
+        rows.append(
+            {
+                "name": f"{first} {last}",
+                "email": f"{first}.{last}{number}@example.org".lower(),
+                "subscribed": number < ALWAYS_SUBSCRIBED or number % SUBSCRIBED_EVERY == 0,
+                "interest_id": 1 + number % len(corpus.TAGS),
+            }
+        )
     return rows
 
 
@@ -92,13 +95,15 @@ class Seeder:
         Base.metadata.create_all(self.engine)
         if self._sqlite and self.variant == "app":
             with self.engine.connect() as connection:
-                connection.execute(text("PRAGMA journal_mode = WAL"))  # readers and the writer do not wait for each other
+                connection.execute(
+                    text("PRAGMA journal_mode = WAL")
+                )  # readers and the writer do not wait for each other
         with Session(self.engine) as session:
             state = session.get(SeedState, 1)
             if state is None:
                 session.add(SeedState(id=1))
                 session.add_all(Tag(name=name) for name in corpus.TAGS)
-                session.add_all(Author(name=f"{row['name']}") for row in user_rows(range(AUTHORS)))
+                session.add_all(Author(name=row["name"]) for row in user_rows(range(AUTHORS)))
                 session.commit()
             return state.articles if state else 0
 
@@ -113,7 +118,7 @@ class Seeder:
             session.execute(insert(article_tags), links)
             marks = [{"article_id": key, "mark": mark} for key, (_, _, marks) in numbered for mark in marks]
             session.execute(insert(fingerprints), marks)
-            self._advance_sequence(session, Article.__table__)
+            self._advance_sequence(session)
             session.execute(update(SeedState).values(articles=done))
 
     def add_users(self, wanted: int) -> None:
@@ -132,11 +137,10 @@ class Seeder:
             connection.execute(text("ANALYZE"))
         self.engine.dispose()
 
-    def _advance_sequence(self, session: Session, table: Any) -> None:
+    def _advance_sequence(self, session: Session) -> None:
         # PostgreSQL does not notice keys that were given explicitly; SQLite does.
         if not self._sqlite:
-            assert isinstance(table, Table)  # the mapped class has a table, not a join
-            session.execute(select(func.setval(func.pg_get_serial_sequence(table.name, "id"), func.max(table.c.id))))
+            session.execute(select(func.setval(func.pg_get_serial_sequence("articles", "id"), func.max(Article.id))))
 
 
 def seed(articles: int, variants: Sequence[Variant] = config.VARIANTS, *, fresh: bool = False) -> int:

@@ -7,10 +7,10 @@ the larger, the longer the n-grams and the more topics it knows.
 import math
 from typing import Any
 
-from gensim import corpora, matutils, models  # type: ignore[import-untyped] # gensim has no type hints
+from gensim import corpora, matutils, models
 
-from . import corpus
-from .fingerprints import overlap, words_of
+from newsdesk import corpus
+from newsdesk.fingerprints import overlap, words_of
 
 _BYTES_PER_NUMBER = 8  # gensim's projection is float64
 _FEWEST_TOPICS, _MOST_TOPICS = 20, 300  # 350 texts have no more than 350 independent topics

@@ -10,11 +10,11 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy import delete, extract, func, insert, select
 from sqlalchemy.orm import Session
 
-from . import config, newsletter, payloads, similarity
-from .engines import unpooled_engine
-from .fingerprints import marks_of
-from .models import Article, Author, Newsletter, OutboxMessage, Tag, User, article_tags, fingerprints, now
-from .views_common import (
+from newsdesk import config, newsletter, payloads, similarity
+from newsdesk.engines import unpooled_engine
+from newsdesk.fingerprints import marks_of
+from newsdesk.models import Article, Author, Newsletter, OutboxMessage, Tag, User, article_tags, fingerprints, now
+from newsdesk.views_common import (
     ARTICLE,
     CANDIDATES,
     EDITIONS,
@@ -86,8 +86,8 @@ def article_page(key: int) -> ResponseReturnValue:
     if article.tags:
         query = select(Article).join(article_tags, article_tags.c.article_id == Article.id)
         query = query.where(article_tags.c.tag_id == article.tags[0].id, Article.id < key)
-        for other in db().scalars(query.order_by(Article.id.desc()).limit(RELATED)).all():
-            related.append(Teaser(other.id, other.title, other.author.name))
+        others = db().scalars(query.order_by(Article.id.desc()).limit(RELATED)).all()
+        related = [Teaser(other.id, other.title, other.author.name) for other in others]
     return render_template("article.html", article=article, related=related)
 
 
@@ -156,9 +156,10 @@ def statistics() -> Statistics:
 def months() -> list[tuple[int, int, int, int]]:
     """Articles and their average length in the latest months."""
     latest = db().scalar(select(func.max(Article.published_at)))
+    if latest is None:
+        return []
     found = []
-    for back in range(MONTHS_SHOWN if latest else 0):
-        assert latest is not None  # or there would be no months to look at
+    for back in range(MONTHS_SHOWN):
         year, month = divmod(latest.year * 12 + latest.month - 1 - back, 12)
         query = select(func.count(Article.id), func.avg(func.length(Article.body)))
         query = query.where(extract("year", Article.published_at) == year)
@@ -179,10 +180,10 @@ def list_articles() -> ResponseReturnValue:
 
 def write(article: Article, fields: dict[str, Any]) -> None:
     """Put checked fields into an article."""
-    for name in fields.keys() - {"tags"}:
-        setattr(article, name, fields[name])
     if "author_id" in fields and db().get(Author, fields["author_id"]) is None:
         raise payloads.InvalidInput(author_id="is not the number of an author")
+    for name in fields.keys() - {"tags"}:
+        setattr(article, name, fields[name])
     if "tags" in fields:
         article.tags = [db().scalars(select(Tag).where(Tag.name == name)).one() for name in fields["tags"]]
     article.updated_at = now()

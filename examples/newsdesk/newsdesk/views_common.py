@@ -13,15 +13,14 @@ from typing import Any, NamedTuple
 from flask import Flask, Response, g, jsonify, make_response, render_template, request
 from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError, IntegrityError
-from sqlalchemy.orm import Session
 from sqlalchemy.orm.exc import StaleDataError
 from werkzeug.exceptions import HTTPException, InternalServerError
 
-from . import config, corpus
-from .config import Variant
-from .fingerprints import words_of
-from .models import Article, Newsletter, User
-from .payloads import DRAFT_LENGTH, LARGEST_KEY
+from newsdesk import config, corpus
+from newsdesk.config import Variant
+from newsdesk.fingerprints import words_of
+from newsdesk.models import Article, Newsletter, User
+from newsdesk.payloads import DRAFT_LENGTH, LARGEST_KEY
 
 PER_PAGE = 20
 RELATED = 5
@@ -84,7 +83,9 @@ def create_flask(variant: Variant, name: str, engine: Engine) -> Flask:
     app.config.update(MAX_CONTENT_LENGTH=MAX_REQUEST)
     style = Path(__file__).with_name("static") / "newsdesk.css"
     digest = hashlib.sha256(style.read_bytes()).hexdigest()[:8]
-    app.jinja_env.globals.update(tag_names=corpus.TAGS, style=f"/static/newsdesk.css?v={digest}", max_draft=DRAFT_LENGTH)
+    app.jinja_env.globals.update(
+        tag_names=corpus.TAGS, style=f"/static/newsdesk.css?v={digest}", max_draft=DRAFT_LENGTH
+    )
     app.jinja_env.filters.update(paragraphs=paragraphs, day=day)
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.register_error_handler(HTTPException, answer_http_error)
@@ -101,7 +102,7 @@ def create_flask(variant: Variant, name: str, engine: Engine) -> Flask:
         return response
 
     def close_session(_: BaseException | None) -> None:
-        session: Session | None = g.pop("session", None)
+        session = g.pop("session", None)
         if session is not None:
             session.close()
 
@@ -114,7 +115,9 @@ def create_flask(variant: Variant, name: str, engine: Engine) -> Flask:
 
 def unseeded(variant: Variant) -> str:
     """The one line for a database that is missing or empty."""
-    where = "DATABASE_URL" if config.database_url(variant).get_backend_name() != "sqlite" else config.sqlite_file(variant)
+    where = (
+        "DATABASE_URL" if config.database_url(variant).get_backend_name() != "sqlite" else config.sqlite_file(variant)
+    )
     return f"There are no articles yet in {where}. Fill it with: {config.seed_command()}"
 
 
