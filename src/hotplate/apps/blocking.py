@@ -27,7 +27,6 @@ BLOCKING: Mapping[str, str] = {
     "eventlet.wsgi": "server",
     "socketserver": "BaseServer.serve_forever",
     "sanic.app": "Sanic.run",
-    "granian.server": "Server.serve",
 }
 
 

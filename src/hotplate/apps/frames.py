@@ -23,9 +23,14 @@ def is_own(filename: str) -> bool:
         >>> is_own("/srv/app.py"), is_own("<frozen importlib._bootstrap>")
         (True, False)
     """
-    if filename.startswith("<") or filename.startswith(_OURS):
+    if filename.startswith(("<", _OURS)):
         return False
     return not filename.startswith(_LIBRARIES) and not {"site-packages", "dist-packages"} & set(Path(filename).parts)
+
+
+def is_ours(filename: str) -> bool:
+    """Whether a file is Hotplate's."""
+    return filename.startswith(_OURS)
 
 
 def trimmed(problem: BaseException) -> str:

@@ -1,4 +1,4 @@
-"""Is it WSGI or ASGI? Told from known types by name, without importing any framework, then from how it can be called."""
+"""Is it WSGI or ASGI? Told from known types by name, with no framework imported, then from how it can be called."""
 
 import functools
 import inspect
@@ -89,9 +89,10 @@ def known(app: object) -> Known | None:
 
 def is_asgi2(app: object) -> bool:
     """Whether it is a double callable of ASGI 2: called with the scope alone, it gives the real callable."""
-    call = getattr(app, "__call__", None) if isinstance(app, type) else None  # noqa: B004  the class's own, unbound
+    if not isinstance(app, type):
+        return False
     needs = _required(app)
-    return inspect.iscoroutinefunction(call) and needs is not None and len(needs) == 1
+    return inspect.iscoroutinefunction(vars(app).get("__call__")) and needs is not None and len(needs) == 1
 
 
 def required_arguments(function: object) -> list[str] | None:
@@ -119,12 +120,11 @@ def _required(app: object, *, named: bool = False) -> list[str] | None:
     if signature is None:
         return None
     kinds = {inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD}
-    if named:
-        kinds.add(inspect.Parameter.KEYWORD_ONLY)
     return [
         parameter.name
         for parameter in signature.parameters.values()
-        if parameter.kind in kinds and parameter.default is inspect.Parameter.empty
+        if parameter.default is inspect.Parameter.empty
+        and (parameter.kind in kinds or (named and parameter.kind is inspect.Parameter.KEYWORD_ONLY))
     ]
 
 

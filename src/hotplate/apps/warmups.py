@@ -15,7 +15,7 @@ class Warmup(NamedTuple):
     function: Callable[[], object]
 
 
-_registered: dict[tuple[str, str], Warmup] = {}
+_registered: list[Warmup] = []
 
 
 @overload
@@ -50,7 +50,7 @@ def warmup(function: Function | None = None, /, *, name: str = "") -> Function |
 
 def registered() -> tuple[Warmup, ...]:
     """Return the registered functions in the order in which they run."""
-    return tuple(_registered.values())
+    return tuple(_registered)
 
 
 def forget() -> None:
@@ -100,7 +100,7 @@ def _register(function: Function, name: str) -> Function:
     wanted = required_arguments(function)
     if wanted:
         raise TypeError(f"@hotplate.warmup calls {qualified} without arguments, but it wants {', '.join(wanted)}")
-    _registered[module, qualified] = Warmup(name or f"{module}.{qualified}", function)
+    _registered.append(Warmup(name or f"{module}.{qualified}", function))
     return function
 
 
