@@ -7,10 +7,13 @@ not gain the master's rights by what it says.
 
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
 
 from hotplate.errors import ExitCode, HotplateError
 from hotplate.gateway.traffic import Traffic
+from hotplate.settings import Settings
 
 
 class Failure(msgspec.Struct, frozen=True):
@@ -33,6 +36,13 @@ class Failure(msgspec.Struct, frozen=True):
 
 
 # Master to generation
+
+
+class Configure(msgspec.Struct, frozen=True, tag=True):
+    """The first message: serve by these settings. `preload` is this generation's own: "off" after a refusal."""
+
+    settings: Settings
+    preload: Literal["auto", "on", "off"]
 
 
 class Fork(msgspec.Struct, frozen=True, tag=True):
@@ -68,7 +78,7 @@ class ImportFailed(msgspec.Struct, frozen=True, tag=True):
 
 
 class PreloadRefused(msgspec.Struct, frozen=True, tag=True):
-    """The imported app is not fork-safe; the generation starts over and lets each worker import it."""
+    """The imported app is not fork-safe; the generation leaves, and the master starts one with preload "off"."""
 
     reasons: tuple[str, ...]
 
@@ -154,7 +164,7 @@ class Drained(msgspec.Struct, frozen=True, tag=True):
     abandoned: int
 
 
-ToGeneration = Fork | Retire
+ToGeneration = Configure | Fork | Retire
 FromGeneration = Imported | ImportFailed | PreloadRefused | Forked | Reaped
 ToWorker = Drain | Shed
 FromWorker = Ready | BootFailed | Beat | Hung | Outgrown | Drained
