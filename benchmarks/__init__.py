@@ -1,0 +1,1 @@
+"""Hotplate and its peers, side by side in one run; `make bench` writes benchmarks/results/."""

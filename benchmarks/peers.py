@@ -1,0 +1,56 @@
+"""The servers compared, each started as its documentation (or Flask's, for it) says."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Peer(NamedTuple):
+    """One way to serve an app.
+
+    Args:
+        name: as the tables show it.
+        command: words, in which {app}, {module}, {attribute} and {port} are filled in.
+        source: where that command is recommended.
+    """
+
+    name: str
+    command: tuple[str, ...]
+    source: str
+
+    def words(self, app: str, port: int) -> list[str]:
+        """Return the command for `app` ("module:attribute")."""
+        module, _, attribute = app.partition(":")
+        return [word.format(app=app, module=module, attribute=attribute, port=port) for word in self.command]
+
+
+_GUNICORN = ("gunicorn", "-w", "4", "-b", "127.0.0.1:{port}", "--no-control-socket")
+
+HOTPLATE = Peer("hotplate", ("hotplate", "run", "{app}", "--bind", "127.0.0.1:{port}"), "README")
+
+PEERS = (
+    Peer("gunicorn -w 4", (*_GUNICORN, "{app}"), "Flask docs, Deploying, Gunicorn"),
+    Peer(
+        "gunicorn gthread",
+        (*_GUNICORN, "-k", "gthread", "--threads", "4", "{app}"),
+        "gunicorn docs, Settings, threads: 2-4 x cores",
+    ),
+    Peer("gunicorn gevent", (*_GUNICORN, "-k", "gevent", "{app}"), "Flask docs, Deploying, gevent"),
+    Peer(
+        "uWSGI",
+        ("uwsgi", "--http", "127.0.0.1:{port}", "--master", "-p", "4", "-w", "{app}", "--disable-logging"),
+        "Flask docs, Deploying, uWSGI",
+    ),
+    Peer("waitress", ("waitress-serve", "--host", "127.0.0.1", "--port", "{port}", "{app}"), "Flask docs, Waitress"),
+    Peer("granian", ("granian", "--interface", "wsgi", "--port", "{port}", "{app}"), "Granian README, Quickstart"),
+    Peer("flask run", ("flask", "--app", "{app}", "run", "--port", "{port}"), "Flask docs, Quickstart"),
+)
+
+BARE = Peer(
+    "granian, equal threads",
+    (
+        *("granian", "--interface", "wsgi", "--workers", "{workers}", "--blocking-threads", "1"),
+        *("--port", "{port}", "--log-level", "error", "{app}"),
+    ),
+    "the bare data plane",
+)
