@@ -1,0 +1,100 @@
+"""Newsdesk for tests: seeded once per process in a temporary folder, with the quick model."""
+
+import importlib
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple, cast
+
+import pytest
+from flask import Flask
+from sqlalchemy import Engine, event
+
+from tests.examples.promises import ARTICLES, QUICK, Fetch, Reply
+
+ROOT = Path(__file__).resolve().parents[2] / "examples" / "newsdesk"
+if str(ROOT) not in sys.path:
+    sys.path.insert(0, str(ROOT))
+
+VARIANTS = ("app", "slow")
+
+
+class Site(NamedTuple):
+    """One variant, imported into this process."""
+
+    name: str
+    app: Flask
+    engine: Engine
+
+    def fetch(self) -> Fetch:
+        """A `fetch` that calls the app without a network."""
+        client = self.app.test_client()
+
+        def fetch(method: str, path: str, *, body: bytes = b"", headers: Mapping[str, str] | None = None) -> Reply:
+            response = client.open(path, method=method, data=body, headers=dict(headers or {}))
+            return Reply(response.status_code, {k.lower(): v for k, v in response.headers.items()}, response.data)
+
+        return fetch
+
+    @contextmanager
+    def statements(self) -> Iterator[list[str]]:
+        """Collects the SQL statements sent meanwhile."""
+        seen: list[str] = []
+
+        def note(_conn: object, _cursor: object, statement: str, *_: object) -> None:
+            seen.append(statement)
+
+        event.listen(self.engine, "before_cursor_execute", note)
+        try:
+            yield seen
+        finally:
+            event.remove(self.engine, "before_cursor_execute", note)
+
+
+@pytest.fixture(scope="session")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the database that the imported variants use."""
+    return tmp_path_factory.mktemp("newsdesk")
+
+
+@pytest.fixture(scope="session")
+def load(data: Path) -> Iterator[Callable[[str], Site]]:
+    """Imports a variant; the first call seeds the database."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in {**QUICK, "NEWSDESK_DATA": str(data)}.items():
+            patch.setenv(name, value)
+        patch.delenv("DATABASE_URL", raising=False)
+        importlib.import_module("newsdesk.seed").seed(ARTICLES)
+
+        def load(name: str) -> Site:
+            module = importlib.import_module(f"newsdesk.{name}")
+            return Site(name, cast("Flask", module.app), cast("Engine", module.engine))
+
+        yield load
+
+
+@pytest.fixture(params=VARIANTS)
+def site(request: pytest.FixtureRequest, load: Callable[[str], Site]) -> Site:
+    """Each variant in turn."""
+    return load(str(request.param))
+
+
+@pytest.fixture
+def app_site(load: Callable[[str], Site]) -> Site:
+    """The variant that is written well."""
+    return load("app")
+
+
+@pytest.fixture
+def slow_site(load: Callable[[str], Site]) -> Site:
+    """The variant with the faults."""
+    return load("slow")
+
+
+@pytest.fixture
+def environ(tmp_path: Path) -> dict[str, str]:
+    """What a process of its own needs to run Newsdesk on an empty folder."""
+    kept = {name: value for name, value in os.environ.items() if name not in {"DATABASE_URL", "OPENBLAS_NUM_THREADS"}}
+    return kept | {**QUICK, "NEWSDESK_DATA": str(tmp_path / "data"), "PYTHONPATH": str(ROOT)}
