@@ -4,6 +4,7 @@ Ours and the import system's are dropped; each run of frames in libraries become
 nearly always where the user's code called them.
 """
 
+import importlib
 import sysconfig
 import traceback
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ _OURS = str(Path(__file__).resolve().parents[1]) + "/"
 _LIBRARIES = tuple(
     sorted({str(Path(path).resolve()) + "/" for name, path in sysconfig.get_paths().items() if name.endswith("lib")})
 ) + tuple(sorted({f"{path}/" for name, path in sysconfig.get_paths().items() if name in {"stdlib", "platstdlib"}}))
+_IMPORT_SYSTEM = ("<frozen importlib", importlib.__file__)
 
 
 def is_own(filename: str) -> bool:
@@ -76,7 +78,7 @@ def _lines(report: traceback.TracebackException) -> Iterator[str]:
 
 
 def _frames(stack: traceback.StackSummary) -> Iterator[str]:
-    kept = [frame for frame in stack if not frame.filename.startswith((_OURS, "<frozen importlib"))]
+    kept = [frame for frame in stack if not frame.filename.startswith((_OURS, *_IMPORT_SYSTEM))]
     for own, group in groupby(kept, key=lambda frame: is_own(frame.filename)):
         frames = list(group)
         if own:

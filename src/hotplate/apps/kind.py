@@ -73,7 +73,7 @@ def detect(app: object) -> Detected:
     if found is not None:
         return Detected(found.protocol, found.framework, found.package)
     wrapped = next(filter(None, map(known, _wrapped(app))), None)
-    protocol = _by_shape(app) or (wrapped.protocol if wrapped else None)
+    protocol = _by_shape(app) or (wrapped.protocol if wrapped else "wsgi" if _takes_anything(app) else None)
     return Detected(protocol, wrapped.framework if wrapped else None, wrapped.package if wrapped else "")
 
 
@@ -110,9 +110,7 @@ def _by_shape(app: object) -> Protocol | None:
         return "asgi"
     if _is_async(app):
         return "asgi" if not needs and _takes(app, 3) else None
-    if len(needs) == len(_WSGI_NAMES):
-        return "wsgi"
-    return "wsgi" if not needs and _takes_anything(app) else None
+    return "wsgi" if len(needs) == len(_WSGI_NAMES) else None
 
 
 def _required(app: object, *, named: bool = False) -> list[str] | None:
@@ -151,8 +149,8 @@ def _takes(app: object, count: int) -> bool:
 def _takes_anything(app: object) -> bool:
     """Whether it is a wrapper such as `def wrapper(*args)`, which a WSGI decorator usually is."""
     signature = _signature(app)
-    kinds = {parameter.kind for parameter in signature.parameters.values()} if signature else set()
-    return inspect.Parameter.VAR_POSITIONAL in kinds
+    kinds = [parameter.kind for parameter in signature.parameters.values()] if signature else []
+    return kinds[:1] == [inspect.Parameter.VAR_POSITIONAL] and not _is_async(app)
 
 
 def _is_async(app: object) -> bool:

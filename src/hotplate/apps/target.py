@@ -56,9 +56,12 @@ def parse(text: str) -> Target:
         Call(positional=('test',), named={'debug': True})
     """
     place, colon, expression = _split(text.strip())
-    if not place or (colon and not expression.strip()) or any(not word for word in _dotted(place)):
-        missing = "module" if not place else "attribute after the colon" if colon else "name between two dots"
-        raise _refusal(text, f"the {missing} is missing")
+    if not place:
+        raise _refusal(text, "the module is missing")
+    if not _is_path(place) and "" in place.split("."):
+        raise _refusal(text, "the name between two dots is missing")
+    if colon and not expression.strip():
+        raise _refusal(text, "the attribute after the colon is missing")
     attribute, call = _attribute(text, expression.strip()) if colon else ("", None)
     if _is_path(place):
         return Target(path=place, attribute=attribute, call=call)
@@ -74,10 +77,6 @@ def _split(text: str) -> tuple[str, str, str]:
 
 def _is_path(place: str) -> bool:
     return "/" in place or "\\" in place or place.endswith(".py")
-
-
-def _dotted(place: str) -> list[str]:
-    return [place] if _is_path(place) else place.split(".")
 
 
 def _attribute(text: str, expression: str) -> tuple[str, Call | None]:
