@@ -1,0 +1,181 @@
+"""One version of the code: a fresh interpreter that imports the app once and then is the mold workers are forked from.
+
+Started by the master as `python -m hotplate.supervisor.generation --channel FD`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import faulthandler
+import gc
+import importlib
+import logging
+import os
+import signal
+import socket
+import sys
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
+
+from setproctitle import setproctitle
+
+from hotplate.apps import discover, load
+from hotplate.apps.target import Target
+from hotplate.database import pools
+from hotplate.errors import ExitCode, HotplateError
+from hotplate.supervisor import forksafety, inherit, worker
+from hotplate.supervisor.channel import Channel, Closed
+from hotplate.supervisor.messages import (
+    Configure,
+    Failure,
+    FromGeneration,
+    Imported,
+    ImportFailed,
+    PreloadRefused,
+    ToGeneration,
+)
+from hotplate.supervisor.mold import Birth, Mold
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+_log = logging.getLogger("hotplate.generation")
+
+# What every worker needs, imported here once: 100 ms less for each (measured: Granian 43, uvloop 13, asyncio 36).
+# Importing starts no thread and opens nothing; the tests hold them to that.
+_FOR_WORKERS = ("asyncio", "uvloop", "hotplate.gateway.server")
+
+Line = Channel[FromGeneration, ToGeneration]
+
+
+class Preloaded(NamedTuple):
+    """What the import left: the app (None if each worker is to import it), its engines, what speaks against a fork."""
+
+    app: load.LoadedApp | None
+    engines: Sequence[Engine]
+    doubts: tuple[str, ...]
+
+
+def main(argv: Sequence[str] | None = None, serving: Callable[[], worker.GatewayFactory] | None = None) -> None:
+    """Live a generation's life; never returns.
+
+    Args:
+        argv: command line without the program.
+        serving: gives what makes a worker's gateway; the real one unless a test says otherwise.
+    """
+    parser = argparse.ArgumentParser(prog="hotplate.supervisor.generation")
+    parser.add_argument("--channel", type=int, required=True, help="descriptor of the line to the master")
+    line: Line = Channel(socket.socket(fileno=parser.parse_args(argv).channel), ToGeneration)
+    line.sock.set_inheritable(False)  # programs that the app starts have no business with the master
+    inherit.heed_master_only()
+    faulthandler.register(signal.SIGUSR2, all_threads=True)  # workers inherit it: where does it hang?
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(AttributeError):  # what the app prints is to be seen when it is printed, also in a pipe
+            stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # the suppressed error
+    configured = _first_message(line)
+    if configured is None:
+        inherit.leave(int(ExitCode.OK), 0)
+    with suppress(Closed):
+        _Generation(line, configured, serving or _real_gateway).live()
+    inherit.leave(int(ExitCode.OK), configured.settings.grace)
+
+
+class _Generation:
+    """See `main`."""
+
+    def __init__(self, line: Line, configured: Configure, serving: Callable[[], worker.GatewayFactory]) -> None:
+        self._line = line
+        self._settings = configured.settings
+        self._preload = configured.preload
+        self._serving = serving
+        self._cwd = Path.cwd()
+
+    def live(self) -> None:
+        """Import, or leave that to the workers; then fork them."""
+        setproctitle(f"hotplate: generation {self._settings.target}".rstrip())
+        began = time.monotonic()
+        try:
+            factory = self._serving()
+            found = discover.find(self._settings.target, self._cwd, os.environ)
+            preloaded = Preloaded(None, (), ()) if self._preload == "off" else self._import(found.target)
+        except HotplateError as error:
+            self._line.send(ImportFailed(Failure.of(error)))
+            return
+        except Exception as bug:  # noqa: BLE001  reported with its traceback
+            self._line.send(ImportFailed(Failure.of(_unexpected(bug))))
+            return
+        if preloaded.doubts and self._preload == "auto":
+            self._line.send(PreloadRefused(preloaded.doubts))
+            return
+        title = f"{preloaded.app.name if preloaded.app else found.target}"
+        setproctitle(f"hotplate: generation {title}")
+        gc.collect()
+        gc.freeze()
+        self._line.send(self._imported(title, preloaded, time.monotonic() - began))
+
+        def work(birth: Birth) -> NoReturn:
+            inherit.renew(f"hotplate: worker {birth.slot} {title}", preloaded.engines)
+            worker.main(worker.Job(birth, self._settings, found.target, self._cwd, preloaded.app), factory)
+
+        Mold(self._line, work).run()
+
+    def _import(self, target: Target) -> Preloaded:
+        before = forksafety.observe()
+        with forksafety.recording_starts() as started:
+            app = load.load(target, self._cwd)
+        for warning in app.warnings:
+            _log.warning("%s", warning)
+        engines = pools.find()
+        pools.close_idle(engines)
+        doubts = forksafety.findings(before, started)
+        if doubts and self._preload == "on":
+            _log.warning(
+                "Workers are forked from the imported app (preload is on) although it has %s", "; ".join(doubts)
+            )
+        return Preloaded(app, engines, doubts)
+
+    def _imported(self, title: str, preloaded: Preloaded, seconds: float) -> Imported:
+        app = preloaded.app
+        if app is None:
+            reason = "preload is off" if self._settings.preload == "off" else "it is not safe to fork"
+            return Imported(title, "", "", seconds, preloaded=False, why=f"each worker imports it: {reason}")
+        why = "imported once and shared: "
+        why += f"preload is on, despite {'; '.join(preloaded.doubts)}" if preloaded.doubts else "it is safe to fork"
+        return Imported(title, app.kind, app.framework or "", seconds, preloaded=True, why=why)
+
+
+def _first_message(line: Line) -> Configure | None:
+    """Wait for the settings; None when the master thought better of it."""
+    try:
+        while True:
+            for message, _descriptors in line.feed():
+                return message if isinstance(message, Configure) else None
+    except Closed:
+        return None
+
+
+def _real_gateway() -> worker.GatewayFactory:
+    for name in _FOR_WORKERS:
+        with suppress(ModuleNotFoundError):  # uvloop does not exist everywhere
+            importlib.import_module(name)
+    from hotplate.gateway.server import Gateway
+
+    return Gateway
+
+
+def _unexpected(bug: Exception) -> HotplateError:
+    return HotplateError(
+        "prepare the app",
+        "".join(traceback.format_exception_only(bug)),
+        "This looks like a fault in Hotplate; please report it with these lines.",
+        code=ExitCode.FAILED,
+        detail="".join(traceback.format_exception(bug)),
+    )
+
+
+if __name__ == "__main__":
+    main()
