@@ -1,0 +1,118 @@
+"""How much CPU the Python threads of this process used, and how long they stood in the kernel's run queue."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+_NANOSECONDS = 1e-9
+_MOST_SAMPLED = 16
+"""Run-queue waits read per tick: 2 microseconds each, and the queue is the same for all threads of a process."""
+
+
+class Spent(NamedTuple):
+    """What some threads did between two looks.
+
+    Args:
+        cpu: CPU time of all of them, in seconds.
+        clear: probability that none of them stood in the run queue while none computed, 0.0 to 1.0.
+    """
+
+    cpu: float
+    clear: float
+
+
+class Clocks:
+    """Reads the clocks of threads that run Python code.
+
+    Linux gives every thread a CPU clock that others may read, its id made from the thread's
+    (`make_thread_cpuclock`, include/linux/posix-timers_types.h; pthread_getcpuclockid(3) returns the same number but
+    must not be asked of a thread that has ended). Field 2 of /proc/<pid>/task/<tid>/schedstat is the time it was
+    ready to run and no core took it (Documentation/scheduler/sched-stats.rst): without it a busy machine would look
+    like an app that waits. Elsewhere the CPU time of the whole process stands in, which overstates demand by what the
+    data plane's own threads use.
+    """
+
+    def __init__(self) -> None:
+        self._cpu: dict[int, float] = {}
+        self._waits: dict[int, float] = {}
+        self._files: dict[int, int] = {}
+        self._process = time.process_time()
+        self._read: Callable[[Iterable[int], float], Spent] = (
+            self._of_threads if _has_thread_clocks() else self._of_process
+        )
+
+    def spent(self, threads: Iterable[int], elapsed: float) -> Spent:
+        """Return what `threads` (native ids) did in the `elapsed` seconds since the previous call.
+
+        A thread that is new to it counts from now on.
+        """
+        return self._read(threads, elapsed)
+
+    def close(self) -> None:
+        """Let go of the kernel's files."""
+        while self._files:
+            os.close(self._files.popitem()[1])
+
+    def _of_process(self, _threads: Iterable[int], _elapsed: float) -> Spent:
+        before, self._process = self._process, time.process_time()
+        return Spent(self._process - before, 1.0)
+
+    def _of_threads(self, threads: Iterable[int], elapsed: float) -> Spent:
+        before, now, used = self._cpu, {}, {}
+        for thread in threads:
+            try:
+                now[thread] = clock = time.clock_gettime(_clock_of(thread))
+            except OSError:  # it has ended
+                continue
+            used[thread] = clock - before.get(thread, clock)
+        self._cpu = now
+        return Spent(sum(used.values()), self._clear(used, elapsed))
+
+    def _clear(self, used: dict[int, float], elapsed: float) -> float:
+        """Return the product of each thread's share of the time it did not compute that it did not stand in the queue.
+
+        That treats the threads as independent, which those that wait for different things are.
+        """
+        known = list(used)
+        sampled = known[:: max(1, -(-len(known) // _MOST_SAMPLED))]
+        clear, waits = 1.0, {}
+        for thread in sampled:
+            wait = self._wait_of(thread)
+            if wait is None:
+                continue
+            waits[thread] = wait
+            spare = elapsed - used[thread]
+            waited = min(wait - self._waits.get(thread, wait), spare)
+            if waited > 0:
+                clear *= 1.0 - waited / spare
+        for gone in self._files.keys() - waits.keys():
+            os.close(self._files.pop(gone))
+        self._waits = waits
+        return float(clear ** (len(known) / len(sampled))) if sampled else 1.0
+
+    def _wait_of(self, thread: int) -> float | None:
+        try:
+            if thread not in self._files:
+                self._files[thread] = os.open(f"/proc/self/task/{thread}/schedstat", os.O_RDONLY | os.O_CLOEXEC)
+            return int(os.pread(self._files[thread], 96, 0).split()[1]) * _NANOSECONDS
+        except (OSError, ValueError, IndexError):  # it has ended, or the kernel keeps no such statistics
+            return None
+
+
+def _clock_of(native_id: int) -> int:
+    return (~native_id << 3) | 6
+
+
+def _has_thread_clocks() -> bool:
+    if sys.platform != "linux":
+        return False
+    try:
+        time.clock_gettime(_clock_of(threading.get_native_id()))
+    except OSError:  # a sandbox that emulates Linux
+        return False
+    return True
