@@ -1,0 +1,391 @@
+"""What happens in the life of an instance, one record per event, each with the line that says so.
+
+The master hands them to a callback; printing (as text, or as JSON by msgspec) is the command line's business.
+Durations are seconds, sizes bytes. `level` is "info", "warning" or "error"; `detail` holds lines to show below.
+"""
+
+from __future__ import annotations
+
+import signal
+from typing import ClassVar, Literal
+
+import msgspec
+
+from hotplate.settings.units import show_size_roughly
+from hotplate.supervisor.messages import Failure, Warmed
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Something that happened.
+
+    Example:
+        >>> Woken().line()
+        'A connection came: starting the workers again'
+    """
+
+    level: ClassVar[Literal["info", "warning", "error"]] = "info"
+
+    def line(self) -> str:
+        """Return the one line that says it."""
+        return str(self)
+
+    def detail(self) -> str:
+        """Return further lines, such as a stack or the app's traceback; "" for none."""
+        failure = getattr(self, "failure", None)
+        return failure.detail if isinstance(failure, Failure) else str(getattr(self, "stack", ""))
+
+
+class Starting(Event, frozen=True):
+    """The master runs; nothing is imported yet."""
+
+    target: str
+    pid: int
+
+    def __str__(self) -> str:
+        return f"Starting {self.target or 'the app in this folder'} (master, pid {self.pid})"
+
+
+class Listening(Event, frozen=True):
+    """The sockets are open; connections wait until a worker is warm."""
+
+    addresses: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"Listening on {', '.join(self.addresses)}"
+
+
+class GenerationImported(Event, frozen=True):
+    """A code version is ready to be served."""
+
+    generation: int
+    pid: int
+    app: str
+    kind: str
+    framework: str
+    seconds: float
+    preloaded: bool
+    why: str
+
+    def __str__(self) -> str:
+        what = f"{self.app} ({self.framework or self.kind}{f', {self.kind}' if self.framework else ''})"
+        how = "imported once and forked" if self.preloaded else "imported in each worker"
+        took = f" in {_took(self.seconds)}" if self.preloaded else ""
+        return f"App {what}: {how}{took}{f' ({self.why})' if self.why else ''}"
+
+
+class PreloadGivenUp(Event, frozen=True):
+    """The app is not safe to fork."""
+
+    level = "warning"
+    reasons: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"Each worker imports the app by itself, since forking it is not safe: {'; '.join(self.reasons)}"
+
+
+class WorkersDecided(Event, frozen=True):
+    """How many workers there will be."""
+
+    workers: int
+    why: str
+
+    def __str__(self) -> str:
+        return f"Workers: {self.workers} ({self.why})"
+
+
+class Caution(Event, frozen=True):
+    """Something works less well than it could; said once."""
+
+    level = "warning"
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
+
+
+class WorkerReady(Event, frozen=True):
+    """A worker is warm and accepts."""
+
+    slot: int
+    pid: int
+    seconds: float
+    private: int
+    warmed: tuple[Warmed, ...]
+
+    def __str__(self) -> str:
+        warmed = ", ".join(f"{each.what} {_took(each.seconds)}" for each in self.warmed)
+        memory = f", {show_size_roughly(self.private)} of its own" if self.private else ""
+        return (
+            f"Worker {self.slot} ready after {_took(self.seconds)} (pid {self.pid}{memory}"
+            f"{f'; warm: {warmed}' if warmed else ''})"
+        )
+
+
+class Serving(Event, frozen=True):
+    """Every worker is warm."""
+
+    addresses: tuple[str, ...]
+    workers: int
+    seconds: float
+
+    def __str__(self) -> str:
+        return (
+            f"Serving on {', '.join(self.addresses)} with {self.workers} warm {_workers(self.workers)}"
+            f" after {_took(self.seconds)}"
+        )
+
+
+class WorkerDied(Event, frozen=True):
+    """A worker ended that should not have; `status` is None where it is not known."""
+
+    level = "warning"
+    slot: int
+    pid: int
+    status: int | None
+    lived: float
+
+    def __str__(self) -> str:
+        return f"Worker {self.slot} (pid {self.pid}) {ending(self.status)} after {_took(self.lived)}; replacing it"
+
+
+class CrashLoop(Event, frozen=True):
+    """A slot's workers die again and again; the next one is started after a wait."""
+
+    level = "error"
+    slot: int
+    deaths: int
+    wait: float
+
+    def __str__(self) -> str:
+        return f"Worker {self.slot} died {self.deaths} times in short order; the next one starts in {_took(self.wait)}"
+
+
+class BootRefused(Event, frozen=True):
+    """A replacement did not come up; it is tried again."""
+
+    level = "error"
+    slot: int
+    failure: Failure
+
+    def __str__(self) -> str:
+        return str(self.failure.error())
+
+
+class RequestHung(Event, frozen=True):
+    """A request passed its time-out."""
+
+    level = "error"
+    slot: int
+    pid: int
+    request: str
+    seconds: float
+    stack: str
+
+    def __str__(self) -> str:
+        return (
+            f"{self.request} ran for {_took(self.seconds)} and was ended (--timeout); worker"
+            f" {self.slot} (pid {self.pid}) finishes its other requests and is replaced"
+        )
+
+
+class WorkerStuck(Event, frozen=True):
+    """A worker gave no sign of life; its stack is in the log and it is killed."""
+
+    level = "error"
+    slot: int
+    pid: int
+    silent: float
+
+    def __str__(self) -> str:
+        return (
+            f"Worker {self.slot} (pid {self.pid}) gave no sign of life for {_took(self.silent)}"
+            " (its event loop or the GIL is held): killed, after its stacks went to the log"
+        )
+
+
+class WorkerOutgrown(Event, frozen=True):
+    """A worker is to be recycled."""
+
+    slot: int
+    pid: int
+    why: str
+
+    def __str__(self) -> str:
+        return f"Worker {self.slot} (pid {self.pid}) is recycled: {self.why}"
+
+
+class WorkerMisbehaved(Event, frozen=True):
+    """A worker said something that makes no sense, so nothing it says can be relied on: it is killed."""
+
+    level = "error"
+    slot: int
+    pid: int
+    what: str
+
+    def __str__(self) -> str:
+        return f"Worker {self.slot} (pid {self.pid}) was killed: {self.what}"
+
+
+class WorkerOverran(Event, frozen=True):
+    """A draining worker left requests unfinished."""
+
+    level = "warning"
+    slot: int
+    pid: int
+    abandoned: int
+
+    def __str__(self) -> str:
+        what = f"{self.abandoned} unfinished {'request' if self.abandoned == 1 else 'requests'}"
+        return f"Worker {self.slot} (pid {self.pid}) ended with {what}: the grace period was over (--grace)"
+
+
+class GenerationDied(Event, frozen=True):
+    """The process that workers are forked from ended; its workers serve on."""
+
+    level = "warning"
+    generation: int
+    pid: int
+    status: int | None
+
+    def __str__(self) -> str:
+        return (
+            f"Generation {self.generation} (pid {self.pid}) {ending(self.status)}; its workers serve on, and another"
+            " is started"
+        )
+
+
+class GenerationRefused(Event, frozen=True):
+    """Another generation for the one that died did not come up; it is tried again."""
+
+    level = "error"
+    failure: Failure
+    wait: float
+
+    def __str__(self) -> str:
+        return f"{self.failure.error()} Trying again in {_took(self.wait)}."
+
+
+class Reloading(Event, frozen=True):
+    """A new code version is being imported beside the old."""
+
+    generation: int
+
+    def __str__(self) -> str:
+        return f"Reloading: generation {self.generation} is imported while {self.generation - 1} serves"
+
+
+class Reloaded(Event, frozen=True):
+    """The new code version serves in every slot."""
+
+    generation: int
+    workers: int
+    seconds: float
+
+    def __str__(self) -> str:
+        return (
+            f"Reloaded: generation {self.generation} serves with {self.workers} warm {_workers(self.workers)}"
+            f" after {_took(self.seconds)}"
+        )
+
+
+class ReloadFailed(Event, frozen=True):
+    """The new code version did not come up."""
+
+    level = "error"
+    failure: Failure
+
+    def __str__(self) -> str:
+        return str(self.failure.error())
+
+
+class Scaled(Event, frozen=True):
+    """A worker was added or removed by order."""
+
+    workers: int
+
+    def __str__(self) -> str:
+        return f"Workers: {self.workers} (by order)"
+
+
+class ScaleRefused(Event, frozen=True):
+    """A worker could not be added or removed."""
+
+    level = "error"
+    failure: Failure
+
+    def __str__(self) -> str:
+        return str(self.failure.error())
+
+
+class Asleep(Event, frozen=True):
+    """The workers were stopped because nobody asked for anything; the sockets stay open."""
+
+    idle: float
+
+    def __str__(self) -> str:
+        return f"No request for {_took(self.idle)} (--idle-timeout): workers stopped, the next connection starts them"
+
+
+class Woken(Event, frozen=True):
+    """A connection came while asleep."""
+
+    def __str__(self) -> str:
+        return "A connection came: starting the workers again"
+
+
+class Draining(Event, frozen=True):
+    """The end has begun."""
+
+    workers: int
+    grace: float
+    why: str
+
+    def __str__(self) -> str:
+        return (
+            f"Stopping ({self.why}): {self.workers} {_workers(self.workers)} may take"
+            f" {_took(self.grace)} to finish their requests"
+        )
+
+
+class Stopped(Event, frozen=True):
+    """Nothing of the instance is left."""
+
+    seconds: float
+    killed: int
+
+    def __str__(self) -> str:
+        killed = f"; {self.killed} {_workers(self.killed)} had to be killed" if self.killed else ""
+        return f"Stopped after {_took(self.seconds)}{killed}"
+
+
+def ending(status: int | None) -> str:
+    """Return a process's end in words.
+
+    Args:
+        status: as of `os.waitstatus_to_exitcode`; None if not known.
+
+    Example:
+        >>> ending(-9), ending(3), ending(None)
+        ('was killed by SIGKILL', 'ended with exit status 3', 'ended')
+    """
+    if status is None:
+        return "ended"
+    if status >= 0:
+        return f"ended with exit status {status}"
+    try:
+        return f"was killed by {signal.Signals(-status).name}"
+    except ValueError:
+        return f"was killed by signal {-status}"
+
+
+def _workers(count: int) -> str:
+    return "worker" if count == 1 else "workers"
+
+
+def _took(seconds: float) -> str:
+    """Return a duration as people say it: three digits at most."""
+    if seconds < 1:
+        return f"{seconds * 1000:.0f} ms"
+    if seconds < 100:
+        return f"{seconds:.1f}".removesuffix(".0") + " s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f}".removesuffix(".0") + " h"
