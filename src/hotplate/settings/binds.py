@@ -17,6 +17,7 @@ _HOST_NAME = re.compile(
     r"(?=.{1,253}$)[a-z0-9_]([a-z0-9_-]{0,62})(\.[a-z0-9_][a-z0-9_-]{0,62})*\.?", re.ASCII | re.IGNORECASE
 )
 _BRACKETED = re.compile(r"\[([^\]]*)\](?::(.*))?", re.ASCII)
+_NUMERIC = re.compile(r"[0-9.]+", re.ASCII)
 _DIGITS = re.compile(r"[0-9]{1,9}", re.ASCII)
 
 
@@ -108,7 +109,8 @@ def _unix(path: str) -> Bind:
         raise RefusedError("a Unix socket needs a path", "a path, such as unix:/run/app.sock")
     if len(path.encode()) > UNIX_PATH_LIMIT:
         raise RefusedError(f"the path of a Unix socket has at most {UNIX_PATH_LIMIT} bytes", "a shorter path")
-    return Bind(kind="unix", path=path)
+    # What str() writes is read back: more than one slash at the front would be taken for the URL form.
+    return Bind(kind="unix", path=f"/{path.lstrip('/')}" if path.startswith("/") else path)
 
 
 def _descriptor(number: str) -> Bind:
@@ -132,7 +134,7 @@ def _host(text: str) -> str:
         raise RefusedError("an IPv6 address needs brackets", "brackets around it, such as [::1]:8000")
     if text == "*":
         raise RefusedError("* is not an address", "0.0.0.0 for every IPv4 address or [::] for every IPv6 address")
-    if text.replace(".", "").isdigit():
+    if _NUMERIC.fullmatch(text):
         try:
             return str(ipaddress.IPv4Address(text))
         except ValueError:

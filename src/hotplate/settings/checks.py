@@ -54,7 +54,7 @@ def _check_pair(cert: str, key: str) -> None:
         reason = (problem.reason or "").upper()
         if "MISMATCH" in reason:
             cause, remedy = f"{key} is not the key of {cert}", "Give the key that the certificate was issued for."
-        elif "DECRYPT" in reason or "PASSWORD" in reason:
+        elif b"ENCRYPTED" in Path(key).read_bytes():
             cause, remedy = f"{key} is encrypted", f"Decrypt it: openssl pkey -in {key} -out plain.pem."
         else:
             cause = f"{cert} and {key} are not a PEM certificate chain and a PEM key"

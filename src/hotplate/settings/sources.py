@@ -146,17 +146,18 @@ def _with_port(addresses: object, port: int) -> tuple[Bind, ...]:
 
 
 def _refuse_unknown(environ: Mapping[str, str], file: files.FileValues) -> None:
-    for origin, name, known in _unknown(environ, file):
-        close = get_close_matches(name, known, n=1, cutoff=0.6)
-        hint = f"Did you mean {close[0]}?" if close else "`hotplate run --help` lists every setting."
+    for origin, prefix, name in _unknown(environ, file):
+        close = get_close_matches(name.removeprefix(prefix).lower(), SETTINGS, n=1, cutoff=0.6)
+        better = prefix + close[0].upper() if close and prefix else "".join(close)
+        hint = f"Did you mean {better}?" if close else "`hotplate run --help` lists every setting."
         raise HotplateError(f"use {name} ({origin})", "there is no such setting", hint, code=ExitCode.USAGE)
 
 
-def _unknown(environ: Mapping[str, str], file: files.FileValues) -> Iterator[tuple[str, str, list[str]]]:
+def _unknown(environ: Mapping[str, str], file: files.FileValues) -> Iterator[tuple[str, str, str]]:
     variables = [setting.variable for setting in SETTINGS.values()]
     for name in sorted(environ):
         if name.startswith(PREFIX) and not name.startswith(RESERVED) and name not in variables:
-            yield "environment", name, variables
+            yield "environment", PREFIX, name
     for name in file.values:
         if name not in SETTINGS:
-            yield file.origin, name, list(SETTINGS)
+            yield file.origin, "", name

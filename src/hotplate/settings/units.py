@@ -65,8 +65,8 @@ def parse_size(text: str) -> int:
     found = _SIZE.fullmatch(text.strip().lower())
     if found is None or found[2] not in BYTES:
         raise RefusedError("it is not a size", SIZE_HINT)
-    number, scale = found[1], BYTES[found[2]]
-    return int(float(number) * scale) if "." in number else int(number) * scale
+    whole, _, fraction = found[1].partition(".")
+    return int(whole + fraction) * BYTES[found[2]] // 10 ** len(fraction)
 
 
 def show_duration(seconds: float) -> str:
