@@ -1,0 +1,219 @@
+"""Lets only well-formed requests pass, within their limits, and mends the scope where the data plane leaves ASGI.
+
+Two parsers that read one message differently are how requests are smuggled (RFC 9112, section 11.2), so nothing is
+guessed: what has two readings is refused and the connection closed. One pass over the fields decides for rules and
+limits alike; names that no rule knows are learnt, so that the fields of every day cost one look-up each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+
+from hotplate.gateway.limits import AROUND_FIELD, LONGEST_MEASURED, Limits, body_excess, head_excess
+from hotplate.gateway.refusal import Refusal, refuse
+from hotplate.gateway.request_rules import (
+    BAD_NAME,
+    COMMON_METHODS,
+    CONNECTION_FIELDS,
+    FIELD_RULES,
+    HOP_FIELD,
+    SINGLE,
+    TOKEN,
+    message_fault,
+    method_fault,
+    target_fault,
+)
+from hotplate.gateway.types import ASGIApp, Receive, Scope, Send
+
+Fields = list[tuple[bytes, bytes]]
+
+# Names are the client's to choose, so only so many are learnt: some 60 KiB. Others cost a regular expression each time.
+_MOST_LEARNT = 512
+_MEASURED_AROUND = LONGEST_MEASURED + AROUND_FIELD
+_plain: set[bytes] = set(
+    b"accept accept-charset accept-encoding accept-language cache-control connection cookie dnt if-match "
+    b"if-modified-since if-none-match if-range if-unmodified-since keep-alive origin pragma priority range referer "
+    b"sec-ch-ua sec-ch-ua-mobile sec-ch-ua-platform sec-fetch-dest sec-fetch-mode sec-fetch-site sec-fetch-user "
+    b"upgrade upgrade-insecure-requests user-agent x-forwarded-for x-forwarded-proto x-requested-with".split()
+)
+_most_plain = len(_plain) + _MOST_LEARNT
+# Hosts that passed the rule; a site has few, an attacker may send many.
+_MOST_HOSTS = 256
+_hosts: set[bytes] = set()
+_servers: dict[tuple[str, str], tuple[str, int | None]] = {}
+
+
+def hygiene(app: ASGIApp, limits: Limits) -> ASGIApp:
+    """Return `app` behind the rules of well-formed requests.
+
+    Needs neither loop nor thread. Marks chunked requests with `hotplate.trailers` in the scope: whether they announce
+    trailers; `GuardedReceive` reads it.
+
+    Args:
+        app: the next layer.
+        limits: sizes above which a request is refused with 413, 414 or 431.
+    """
+    # The longest method is 20 characters; what is near the limit is measured exactly.
+    short_target = limits.request_line - 32
+    few, small = limits.fields, limits.header_size
+
+    def clean(scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        if scope["type"] == "lifespan":
+            return app(scope, receive, send)
+        headers = scope["headers"]
+        value_bytes, notable = sift(headers)
+        path, query = scope.get("raw_path") or b"", scope["query_string"]
+        # What nearly every request is, decided in one expression each; `fault` comes to the same, and to all else.
+        is_plain = (
+            scope.get("method", "GET") in COMMON_METHODS
+            and path[:1] == b"/"
+            and 37 not in path
+            and path.isascii()
+            and query.isascii()
+            and scope.get("http_version") == "1.1"
+            and len(path) + len(query) <= short_target
+            and len(headers) <= few
+            and value_bytes + len(headers) * _MEASURED_AROUND <= small
+        )
+        is_known = len(notable) == 1 and notable[0][1] in _hosts and notable[0][0] == b"host"
+        if not (is_plain and is_known and scope["type"] == "http"):
+            refusal = None if is_plain else head_excess(scope, limits, value_bytes) or _line_fault(scope)
+            refusal = refusal or _fields_fault(scope, notable, limits)
+            if refusal is not None:
+                return refuse(scope, send, *refusal)
+        correct(scope)
+        return app(scope, receive, send)
+
+    return clean
+
+
+def fault(scope: Scope, limits: Limits | None = None) -> Refusal | None:
+    """Tell why `scope` must not reach an app, or None where nothing is wrong with it.
+
+    Fields that are to be dropped (names with an underscore, an empty Host of HTTP/1.0) are taken out of the scope.
+
+    Args:
+        scope: an HTTP or WebSocket scope, as the data plane or another ASGI server gives it.
+        limits: sizes to check too; without them only the form is.
+
+    Example:
+        >>> scope = {"type": "http", "method": "GET", "path": "/", "raw_path": b"/", "query_string": b"",
+        ...          "http_version": "1.1", "headers": [(b"host", b"a"), (b"host", b"b")]}
+        >>> fault(scope).text
+        'There is more than one Host field (RFC 9112, section 3.2).'
+    """
+    value_bytes, notable = sift(scope["headers"])
+    excess = head_excess(scope, limits, value_bytes) if limits is not None else None
+    return excess or _line_fault(scope) or _fields_fault(scope, notable, limits)
+
+
+def sift(headers: Fields) -> tuple[int, Fields]:
+    """Return the length of all values together, and the fields that have to be looked at."""
+    value_bytes = 0
+    notable = []
+    plain = _plain
+    for field in headers:
+        name, value = field
+        value_bytes += len(value)
+        if name not in plain:
+            notable.append(field)
+            if len(name) > LONGEST_MEASURED:
+                value_bytes += len(name)
+    return value_bytes, notable
+
+
+def _line_fault(scope: Scope) -> Refusal | None:
+    method = scope.get("method", "GET")
+    path = scope.get("raw_path") or scope["path"].encode()
+    return (
+        (None if method in COMMON_METHODS else method_fault(method))
+        or target_fault(method, path, scope["query_string"])
+        or (_as_http2(scope) if scope.get("http_version") == "2" else None)
+    )
+
+
+def _fields_fault(scope: Scope, notable: Fields, limits: Limits | None) -> Refusal | None:
+    fields = dict(notable)
+    if len(fields) != len(notable) and (refusal := _repetition(notable)):
+        return refusal
+    dropped: Fields = []
+    for field in notable:
+        name, value = field
+        rule = FIELD_RULES.get(name)
+        if rule is not None:
+            if not (value in _hosts and name == b"host") and (refusal := rule(value, scope)):
+                return refusal
+        elif name not in SINGLE and (refusal := _learn(field, dropped)):
+            return refusal
+    return message_fault(fields, scope) or _settled(scope, fields, dropped, limits)
+
+
+def _repetition(notable: Fields) -> Refusal | None:
+    names = [name for name, _value in notable]
+    return next((refusal for name, refusal in SINGLE.items() if names.count(name) > 1), None)
+
+
+def _settled(scope: Scope, fields: dict[bytes, bytes], dropped: Fields, limits: Limits | None) -> Refusal | None:
+    """Do what is done only for a well-formed request: look at its length, remember its host, drop what is to be."""
+    length = fields.get(b"content-length")
+    if length is not None and limits is not None and (refusal := body_excess(length, limits)):
+        return refusal
+    host = fields.get(b"host")
+    if host:
+        if len(_hosts) < _MOST_HOSTS:
+            _hosts.add(host)
+    elif host is not None:
+        dropped.append((b"host", host))  # HTTP/1.0 without a Host: the data plane invents an empty one
+    if b"transfer-encoding" in fields:
+        scope["hotplate.trailers"] = b"trailer" in fields
+    if dropped:
+        scope["headers"] = [field for field in scope["headers"] if field not in dropped]
+    return None
+
+
+def _learn(field: tuple[bytes, bytes], dropped: Fields) -> Refusal | None:
+    name = field[0]
+    if not TOKEN.fullmatch(name):
+        return BAD_NAME
+    if 95 in name:
+        # `X_Real_Ip` and `X-Real-Ip` are one variable to WSGI, and so forge each other; nginx drops the former, too.
+        dropped.append(field)
+    elif len(name) <= LONGEST_MEASURED and len(_plain) < _most_plain:
+        _plain.add(name)
+    return None
+
+
+def _as_http2(scope: Scope) -> Refusal | None:
+    headers = scope["headers"]
+    cookies = [value for name, value in headers if name == b"cookie"]
+    if len(cookies) > 1:
+        # HTTP/2 may split it for compression; apps know only the joined form (RFC 9113, section 8.2.3).
+        others = [field for field in headers if field[0] != b"cookie"]
+        scope["headers"] = [*others, (b"cookie", b"; ".join(cookies))]
+    return None if CONNECTION_FIELDS.isdisjoint(name for name, _value in headers) else HOP_FIELD
+
+
+def correct(scope: Scope) -> None:
+    """Mend what Granian 2.8 gives otherwise than the ASGI specification has it, in place.
+
+    Ports are text there, HTTP/1.0 is "1", a peer on a Unix socket is an empty host with port 0, and `root_path` is
+    missing. Scopes of other servers have none of this and stay as they are.
+    """
+    client = scope.get("client")
+    if client is None or type(client[1]) is not str:
+        return
+    host, port = client
+    scope["client"] = (host, int(port)) if host else None
+    server = scope["server"]
+    scope["server"] = _servers.get(server) or _server(server)
+    scope["root_path"] = ""
+    if scope["http_version"] == "1":
+        scope["http_version"] = "1.0"
+
+
+def _server(server: tuple[str, str]) -> tuple[str, int | None]:
+    host, port = server
+    fixed = (host, int(port) or None)
+    if len(_servers) < _MOST_HOSTS:
+        _servers[server] = fixed
+    return fixed
