@@ -7,14 +7,14 @@ TYPE_CHECKING = False  # as `typing` has it, whose import would be most of the c
 if TYPE_CHECKING:
     from hotplate.apps.warmups import warmup
     from hotplate.errors import HotplateError
-    from hotplate.gateway.pipeline import asgi
+    from hotplate.gateway.hosted import asgi
 
 __version__ = "0.1.0"
 __all__ = ["HotplateError", "__version__", "asgi", "warmup"]
 
 _HOMES = {
     "HotplateError": "hotplate.errors",
-    "asgi": "hotplate.gateway.pipeline",
+    "asgi": "hotplate.gateway.hosted",
     "warmup": "hotplate.apps.warmups",
 }
 

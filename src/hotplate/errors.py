@@ -30,7 +30,7 @@ class ExitCode(IntEnum):
     FAILED = 1, "A bug in Hotplate, or a failure without a code of its own; a traceback says which."
     USAGE = 2, "A flag, an environment variable or a settings file has an unknown name or a value that cannot be used."
     APP_NOT_FOUND = 3, "The module or file of the app does not exist, or no app was named and none was found."
-    ATTRIBUTE_MISSING = 4, "The module has no such app: the name is missing, is not callable, or its factory wants arguments."
+    ATTRIBUTE_MISSING = 4, "The module has no such app: it is missing or not callable, or its factory wants arguments."
     APP_IMPORT_FAILED = 5, "The app's own code failed while it was imported or its factory ran; its traceback is shown."
     PORT_UNAVAILABLE = 6, "An address to listen on is in use, privileged, or not of this machine."
     TLS_INVALID = 7, "The certificate or its key is missing, unreadable, or they do not belong together."

@@ -86,19 +86,16 @@ def show_duration(seconds: float) -> str:
 
 
 def show_size(count: int) -> str:
-    """Write bytes exactly, in the largest unit that leaves no fraction.
+    """Write bytes exactly, in the unit that takes the fewest digits.
 
     Example:
         >>> show_size(64 * 1024**2), show_size(64_000_000), show_size(8190)
         ('64MiB', '64MB', '8190B')
     """
-    for scale, letter in ((1024**power, "KMGT"[power - 1]) for power in (4, 3, 2, 1)):
-        if count and count % scale == 0:
-            return f"{count // scale}{letter}iB"
-    for scale, letter in ((1000**power, "KMGT"[power - 1]) for power in (4, 3, 2, 1)):
-        if count and count % scale == 0:
-            return f"{count // scale}{letter}B"
-    return f"{count}B"
+    units = [(1024**power, f"{letter}iB") for power, letter in enumerate("KMGT", start=1)]
+    units += [(1000**power, f"{letter}B") for power, letter in enumerate("KMGT", start=1)]
+    exact = [f"{count // scale}{unit}" for scale, unit in units if count and count % scale == 0]
+    return min([*exact, f"{count}B"], key=len)
 
 
 def show_size_roughly(count: int) -> str:
