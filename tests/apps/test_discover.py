@@ -97,6 +97,8 @@ def test_django_settings_are_handed_on(write: Write) -> None:
 NOTHING = {
     "empty folder": ({}, "hotplate run module:attribute"),
     "an app elsewhere": ({"site/web.py": MADE}, "hotplate run site/web.py:app"),
+    "an app made by a factory elsewhere": ({"site/web.py": "app = build()"}, "hotplate run site/web.py:app"),
+    "an app that is only imported": ({"run.py": "from web import app"}, "hotplate run module:attribute"),
     "a factory elsewhere": ({"web.py": "def make_app(): ..."}, "hotplate run web.py:make_app"),
     "manage.py without settings": ({"manage.py": ""}, "mysite.wsgi:application"),
 }

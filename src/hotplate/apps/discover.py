@@ -118,18 +118,22 @@ def _suggestions(cwd: Path) -> Iterator[str]:
     for path in sorted([*cwd.glob("*.py"), *cwd.glob("[!.]*/*.py")], key=lambda path: (len(path.parts), str(path))):
         if {"site-packages", "tests", "node_modules"} & set(path.parts):
             continue
-        names = [name for name, made in _defined(path).items() if made or name in NAMES[2:]]
+        defined = _defined(path, imported=False)
+        names = [name for name, made in defined.items() if made] + [name for name in NAMES if name in defined]
         if names:
             yield f"{path.relative_to(cwd)}:{names[0]}"
 
 
-def _defined(path: Path) -> dict[str, bool]:
-    """Return the names bound at the top level of a file, and for each whether it is given what makes an app."""
+def _defined(path: Path, *, imported: bool = True) -> dict[str, bool]:
+    """Return the names bound at the top level of a file, and for each whether it is given what makes an app.
+
+    With `imported` false, names that come from elsewhere are left out.
+    """
     names: dict[str, bool] = {}
     for node in _tree(path).body:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             names[node.name] = False
-        elif isinstance(node, ast.Import | ast.ImportFrom):
+        elif isinstance(node, ast.Import | ast.ImportFrom) and imported:
             names.update({alias.asname or alias.name.partition(".")[0]: False for alias in node.names})
         elif isinstance(node, ast.Assign | ast.AnnAssign):
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]
