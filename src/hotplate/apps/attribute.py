@@ -47,10 +47,8 @@ def candidates(module: ModuleType) -> list[str]:
 
 def is_factory(found: object, name: str) -> bool:
     """Whether it is a function to call for an app: it bears a factory's name, or nothing has to be given to it."""
-    if not inspect.isroutine(found) or inspect.iscoroutinefunction(found):
-        return name in FACTORY_NAMES and inspect.isroutine(found)
-    if name in FACTORY_NAMES:
-        return True
+    if not inspect.isroutine(found) or name in FACTORY_NAMES:
+        return inspect.isroutine(found)
     return required_arguments(found) == [] and detect(found).protocol is None
 
 

@@ -66,7 +66,7 @@ def parse_size(text: str) -> int:
     if found is None or found[2] not in BYTES:
         raise RefusedError("it is not a size", SIZE_HINT)
     whole, _, fraction = found[1].partition(".")
-    return int(whole + fraction) * BYTES[found[2]] // 10 ** len(fraction)
+    return int(whole + fraction) * BYTES[found[2]] // int(10 ** len(fraction))
 
 
 def show_duration(seconds: float) -> str:
