@@ -11,7 +11,6 @@ from typing import NamedTuple, cast
 import pytest
 from flask import Flask
 from sqlalchemy import Engine, event
-
 from tests.examples.promises import ARTICLES, QUICK, Fetch, Reply
 
 ROOT = Path(__file__).resolve().parents[2] / "examples" / "newsdesk"

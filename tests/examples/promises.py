@@ -36,7 +36,7 @@ class Reply(NamedTuple):
         """The body as text."""
         return self.body.decode()
 
-    def json(self) -> Any:  # noqa: ANN401 - JSON can be anything
+    def json(self) -> Any:
         """The body as JSON."""
         assert self.headers["content-type"].startswith("application/json"), self.headers
         return json.loads(self.body)
@@ -45,9 +45,9 @@ class Reply(NamedTuple):
 class Fetch(Protocol):
     """Asks the site under test and does not follow redirects."""
 
-    def __call__(
-        self, method: str, path: str, *, body: bytes = b"", headers: Mapping[str, str] | None = None
-    ) -> Reply: ...
+    def __call__(self, method: str, path: str, *, body: bytes = b"", headers: Mapping[str, str] | None = None) -> Reply:
+        """The answer, whatever its status."""
+        ...
 
 
 Promise = Callable[[Fetch], None]
@@ -187,7 +187,7 @@ def missing_things_are_404(fetch: Fetch) -> None:
 
 def pages_are_counted_from_one(fetch: Fetch) -> None:
     """A page that is no number from 1 up is refused; one past the last does not exist."""
-    for page in ("0", "-1", "x", "1.5", "9" * 30, "%00", "²"):
+    for page in ("0", "-1", "x", "1.5", "9" * 30, "%00", "%C2%B2"):
         assert fetch("GET", f"/?page={page}").status == 400, page
         assert refused(fetch("GET", f"/api/articles?page={page}")).keys() == {"page"}
     assert refused(fetch("GET", "/api/articles?per_page=101")).keys() == {"per_page"}
@@ -318,9 +318,9 @@ def copies_are_found(fetch: Fetch) -> None:
         reply = send_json(fetch, "POST", "/api/duplicates", {"text": draft}).json()
         assert reply["duplicate"]
         assert 123 in [match["id"] for match in reply["matches"][:2]]
-    scores = [match["similarity"] for match in reply["matches"]]
-    assert scores == sorted(scores, reverse=True)
-    assert all(0 <= score <= 1 for score in scores)
+        scores = [match["similarity"] for match in reply["matches"]]
+        assert scores == sorted(scores, reverse=True)
+        assert all(0 <= score <= 1 for score in scores)
 
 
 def unseen_subjects_are_no_duplicates(fetch: Fetch) -> None:
@@ -374,7 +374,7 @@ def every_subscriber_gets_the_newsletter(fetch: Fetch) -> None:
     while (edition := fetch("GET", f"/api{where}").json())["state"] == "sending" and time.monotonic() < until:
         time.sleep(0.05)
     assert (edition["state"], edition["sent"]) == ("sent", edition["total"])
-    assert edition["total"] > 400
+    assert edition["total"] >= ARTICLES // 4
     page = fetch("GET", where).text
     assert "<progress" in page
     assert where in fetch("GET", "/newsletter").text

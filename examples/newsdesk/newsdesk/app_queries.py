@@ -6,7 +6,7 @@ from flask import abort
 from sqlalchemy import Select, bindparam, delete, extract, func, insert, select
 from sqlalchemy.orm import Session, defer, joinedload, selectinload
 
-from newsdesk.fingerprints import marks_of
+from newsdesk.fingerprints import DRAFT_WORD_MARKS, marks_of
 from newsdesk.models import Article, Author, Tag, User, article_tags, fingerprints, now
 from newsdesk.payloads import InvalidInput
 from newsdesk.views_common import (
@@ -77,7 +77,7 @@ def earlier(session: Session, article: Article) -> list[Teaser]:
 
 def candidates(session: Session, draft: str) -> dict[int, tuple[str, str]]:
     """Title and body of the articles that share most marks with a draft, by key."""
-    query = select(fingerprints.c.article_id).where(fingerprints.c.mark.in_(marks_of(draft)))
+    query = select(fingerprints.c.article_id).where(fingerprints.c.mark.in_(marks_of(draft, DRAFT_WORD_MARKS)))
     query = query.group_by(fingerprints.c.article_id)
     query = query.order_by(func.count().desc(), fingerprints.c.article_id.desc()).limit(CANDIDATES)
     keys = list(session.scalars(query))

@@ -14,7 +14,8 @@ from newsdesk import corpus
 
 SHINGLE_WORDS = 4
 SHINGLE_MARKS = 8
-WORD_MARKS = 4
+WORD_MARKS = 6  # of an article
+DRAFT_WORD_MARKS = 40  # of a draft, which is looked up once: an excerpt need not hold the same rarest words
 
 
 def words_of(text: str) -> list[str]:
@@ -33,12 +34,12 @@ def _document_frequency() -> Counter[str]:
     return Counter(word for text in corpus.texts() for word in set(words_of(text)))
 
 
-def marks_of(text: str) -> list[int]:
-    """The marks of a text: at most 12 numbers of 32 bits, sorted."""
+def marks_of(text: str, rarest: int = WORD_MARKS) -> list[int]:
+    """The marks of a text, sorted: at most 8 shingles and its ``rarest`` words, as numbers of 32 bits."""
     words = words_of(text)
     frequency = _document_frequency()
     hashes = nsmallest(SHINGLE_MARKS, (crc32(shingle.encode()) for shingle in shingles(words)))
-    rare = nsmallest(WORD_MARKS, set(words), key=lambda word: (frequency[word], crc32(word.encode())))
+    rare = nsmallest(rarest, set(words), key=lambda word: (frequency[word], crc32(word.encode())))
     return sorted({*hashes, *(crc32(word.encode()) for word in rare)})
 
 

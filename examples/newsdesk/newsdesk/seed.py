@@ -28,7 +28,7 @@ BATCH = 500
 FIRST_DAY = datetime(2001, 1, 1)  # noqa: DTZ001 - the tables hold UTC without a zone
 BETWEEN_ARTICLES = timedelta(hours=2)  # 2,000 articles cover half a year, 100,000 twenty-three years
 AUTHORS = 120
-FEWEST_USERS, ARTICLES_PER_USER = 500, 4
+FEWEST_USERS, ARTICLES_PER_USER = 50, 4
 ALWAYS_SUBSCRIBED, SUBSCRIBED_EVERY = 400, 5  # the first 400 users, then every fifth
 BAR_AFTER = 2.0  # seconds
 BAR_WIDTH = 30

@@ -34,7 +34,12 @@ class Model:
         counts = [self._dictionary.doc2bow(text) for text in terms]
         self._weights = models.TfidfModel(counts)
         self._projection = models.LsiModel(
-            self._weights[counts], num_topics=self.topics, power_iters=1, extra_samples=50, random_seed=2001
+            self._weights[counts],
+            id2word=self._dictionary,
+            num_topics=self.topics,
+            power_iters=1,
+            extra_samples=50,
+            random_seed=2001,
         )
 
     @property

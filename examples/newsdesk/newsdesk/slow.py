@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from newsdesk import config, newsletter, payloads, similarity
 from newsdesk.engines import unpooled_engine
-from newsdesk.fingerprints import marks_of
+from newsdesk.fingerprints import DRAFT_WORD_MARKS, marks_of
 from newsdesk.models import Article, Author, Newsletter, OutboxMessage, Tag, User, article_tags, fingerprints, now
 from newsdesk.views_common import (
     ARTICLE,
@@ -108,7 +108,7 @@ def duplicates_api() -> ResponseReturnValue:
 
 def matches_of(draft: str) -> list[Match]:
     """The articles most like a draft."""
-    query = select(fingerprints.c.article_id).where(fingerprints.c.mark.in_(marks_of(draft)))
+    query = select(fingerprints.c.article_id).where(fingerprints.c.mark.in_(marks_of(draft, DRAFT_WORD_MARKS)))
     query = query.group_by(fingerprints.c.article_id)
     query = query.order_by(func.count().desc(), fingerprints.c.article_id.desc()).limit(CANDIDATES)
     matches = []
