@@ -31,14 +31,17 @@ class Exchange:
         path: decoded, without the query.
         client: (host, port), None on a Unix socket.
         started: when it reached metering (`perf_counter`), in seconds.
-        progress: when it last sent something, in seconds; `started` before that.
+        progress: when it last sent or received something, in seconds; `started` before that.
         cpu: seconds computed for it in threads of the pool, from the end of what that thread did before.
         wait: seconds in which such a thread held it and did not compute: I/O, locks, the GIL.
         queued: seconds it waited for a thread.
         status: of the response, 0 before it starts.
         fields: header fields of the response.
         response_started: whether the app has begun to answer.
-        sending: whether the client is being waited for, so that the app is not to blame for silence.
+        streaming: whether the response comes in parts.
+        sending: whether the client is being waited for to take a part of the response: the app is not to blame.
+        receiving: whether it is being waited for to send its body.
+        body_received: whether that is complete.
         exempt: whether it may last as long as it likes: WebSockets and event streams.
         abandoned: whether the time-out answered in the app's place; what the app sends is dropped.
         thread: ident of the thread that runs the app for it now, None while none does.
@@ -49,6 +52,7 @@ class Exchange:
     __slots__ = (
         "_claims",
         "abandoned",
+        "body_received",
         "client",
         "coroutine",
         "cpu",
@@ -59,11 +63,13 @@ class Exchange:
         "path",
         "progress",
         "queued",
+        "receiving",
         "response_started",
         "send",
         "sending",
         "started",
         "status",
+        "streaming",
         "task",
         "thread",
         "wait",
@@ -79,7 +85,8 @@ class Exchange:
         self.cpu = self.wait = self.queued = 0.0
         self.status = 0
         self.fields: Iterable[tuple[bytes, bytes]] = ()
-        self.response_started = self.sending = self.exempt = self.abandoned = False
+        self.response_started = self.streaming = self.sending = self.receiving = False
+        self.body_received = self.exempt = self.abandoned = False
         self.send: Send | None = None
         self.thread: int | None = None
         self.task: asyncio.Task[Any] | None = None
@@ -92,6 +99,12 @@ class Exchange:
             return self._claims.pop()  # atomic, where a look and a store would not be
         except IndexError:
             return False
+
+    def is_event_stream(self) -> bool:
+        """Whether the response is one of server-sent events, which may last and be silent as long as they like."""
+        return any(
+            name.lower() == b"content-type" and value.startswith(b"text/event-stream") for name, value in self.fields
+        )
 
     def run(self, function: Callable[[], Result]) -> Result:
         """Call the app through `function` in this thread, and account for the time it takes.

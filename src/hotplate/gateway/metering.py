@@ -168,7 +168,9 @@ def layer(app: ASGIApp, metering: Metering, closing: Callable[[], bool]) -> ASGI
                 await app(scope, receive, send)
             else:
                 exchange.send = send
-                exchange.coroutine = answering = app(scope, receive, _claiming(exchange, send, closing, clock))
+                exchange.coroutine = answering = app(
+                    scope, _receiving(exchange, receive, clock), _claiming(exchange, send, closing, clock)
+                )
                 await answering
         except AbandonedError:
             pass  # the time-out's answer was the response
@@ -180,6 +182,24 @@ def layer(app: ASGIApp, metering: Metering, closing: Callable[[], bool]) -> ASGI
             end(exchange)
 
     return metered
+
+
+def _receiving(exchange: Exchange, receive: Receive, clock: Callable[[], float]) -> Receive:
+    """Return the `receive` of one request's app, which notes that the client is being waited for to send the body."""
+
+    async def receiving() -> Message:
+        if exchange.body_received:  # what comes now is the disconnect, which an app may await all the time
+            return await receive()
+        exchange.receiving = True
+        try:
+            message = await receive()
+        finally:
+            exchange.receiving = False
+            exchange.progress = clock()
+        exchange.body_received = not message.get("more_body")
+        return message
+
+    return receiving
 
 
 def _claiming(exchange: Exchange, send: Send, closing: Callable[[], bool], clock: Callable[[], float]) -> Send:
@@ -207,12 +227,9 @@ def _claiming(exchange: Exchange, send: Send, closing: Callable[[], bool], clock
 
 async def _streaming(exchange: Exchange, message: Message, send: Send, clock: Callable[[], float]) -> None:
     """Send a part of a response, noting that the client is being waited for meanwhile."""
-    if exchange.fields:
-        exchange.exempt = any(
-            name.lower() == b"content-type" and value.startswith(b"text/event-stream")
-            for name, value in exchange.fields
-        )
-        exchange.fields = ()
+    if not exchange.streaming:
+        exchange.streaming = True
+        exchange.exempt = exchange.is_event_stream()
     exchange.sending = True
     try:
         await send(message)

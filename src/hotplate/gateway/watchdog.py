@@ -3,8 +3,10 @@
 What cannot be ended is the app's thread: Python offers no safe way, so it goes on until its worker is gone, and what it
 sends is dropped. A coroutine is cancelled.
 
-A response that has begun is left alone while it makes progress: a part sent within the time-out, or a client that does
-not read (its slowness is no fault of the app). Event streams and WebSockets are silent by nature and are never ended.
+Time begins when the request's body is there, and begins anew with each part of a streamed response. While the client is
+being waited for, to send its body or to read the response, it stands still: its slowness is no fault of the app. Event
+streams and WebSockets are silent by nature and are never ended.
+
 A request that found no thread in time gets 504, too, but says nothing of its worker: those that hold the threads do.
 """
 
@@ -61,12 +63,12 @@ class Watchdog:
 
     def overdue(self) -> list[Exchange]:
         """Return the requests that have run too long, oldest first."""
-        since = self._metering.clock() - self._timeout
+        since = self._since()
         overdue = []
         for exchange in list(self._metering.in_flight):
             if exchange.started > since:
                 break
-            if not (exchange.exempt or exchange.sending) and exchange.progress <= since:
+            if exchange.progress <= since and not _may_be_silent(exchange):
                 overdue.append(exchange)
         return overdue
 
@@ -77,8 +79,8 @@ class Watchdog:
         if exchange.claim():
             exchange.abandoned = True
             exchange.status = 504
-        elif exchange.progress > exchange.started + self._timeout:
-            return  # it answered this very moment
+        elif exchange.progress > self._since():
+            return  # it has just answered
         self._metering.expire(exchange)
         try:
             if exchange.abandoned and exchange.send is not None:
@@ -90,9 +92,16 @@ class Watchdog:
             if began:
                 self._on_hung(exchange, stack)
 
+    def _since(self) -> float:
+        return self._metering.clock() - self._timeout
+
     def _tick(self, loop: asyncio.AbstractEventLoop) -> None:
         self._timer = loop.call_later(self._pause, self._tick, loop)
         for exchange in self.overdue():
             task = loop.create_task(self.end(exchange))
             self._ending.add(task)
             task.add_done_callback(self._ending.discard)
+
+
+def _may_be_silent(exchange: Exchange) -> bool:
+    return exchange.exempt or exchange.sending or exchange.receiving or exchange.is_event_stream()
