@@ -23,6 +23,8 @@ FORMS = {
     "unix:app.sock": Bind(kind="unix", path="app.sock"),
     "fd://3": Bind(kind="fd", fd=3),
     "fd:3": Bind(kind="fd", fd=3),
+    "FD:3": Bind(kind="fd", fd=3),
+    "Unix:/x": Bind(kind="unix", path="/x"),
 }
 REFUSED = {
     "": "host:port",
@@ -45,6 +47,8 @@ REFUSED = {
     "unix:": "a path",
     "unix:" + "x" * 108: "107 bytes",
     "fd://": "such as fd://3",
+    "fd": "host:port",
+    "Unix": "host:port",
     "fd://x": "such as fd://3",
     "²:80": "host:port",
 }

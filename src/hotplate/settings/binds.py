@@ -1,6 +1,7 @@
 """Where to listen: the text forms of an address, and the record they become."""
 
 import ipaddress
+import os
 import re
 from typing import Literal
 
@@ -73,10 +74,11 @@ def parse_bind(text: str, default_port: int = DEFAULT_PORT) -> Bind:
         ['127.0.0.1:9000', '127.0.0.1:9000', '[::1]:8000', 'unix:/run/a.sock', 'fd://3']
     """
     wanted = text.strip()
-    if wanted.startswith("unix:"):
-        return _unix(wanted.removeprefix("unix:").removeprefix("//"))
-    if wanted.startswith("fd:"):
-        return _descriptor(wanted.removeprefix("fd:").removeprefix("//"))
+    scheme, colon, rest = wanted.partition(":")
+    if colon and scheme.lower() == "unix":
+        return _unix(rest.removeprefix("//"))
+    if colon and scheme.lower() == "fd":
+        return _descriptor(rest.removeprefix("//"))
     if "://" in wanted:
         raise RefusedError(
             "an address to listen on has no scheme", wanted.partition("://")[2].partition("/")[0] or BIND_HINT
@@ -87,7 +89,7 @@ def parse_bind(text: str, default_port: int = DEFAULT_PORT) -> Bind:
         return Bind(kind="tcp", host=LOOPBACK, port=parse_port(wanted))
     if bracketed := _BRACKETED.fullmatch(wanted):
         return _ipv6(bracketed[1], bracketed[2], default_port)
-    host, colon, port = wanted.rpartition(":")
+    host, _, port = wanted.rpartition(":")
     if not colon:
         return Bind(kind="tcp", host=_host(wanted), port=default_port)
     return Bind(kind="tcp", host=_host(host) if host else LOOPBACK, port=parse_port(port))
@@ -107,7 +109,7 @@ def parse_port(text: str) -> int:
 def _unix(path: str) -> Bind:
     if not path or "\0" in path:
         raise RefusedError("a Unix socket needs a path", "a path, such as unix:/run/app.sock")
-    if len(path.encode()) > UNIX_PATH_LIMIT:
+    if len(os.fsencode(path)) > UNIX_PATH_LIMIT:
         raise RefusedError(f"the path of a Unix socket has at most {UNIX_PATH_LIMIT} bytes", "a shorter path")
     # What str() writes is read back: more than one slash at the front would be taken for the URL form.
     return Bind(kind="unix", path=f"/{path.lstrip('/')}" if path.startswith("/") else path)
@@ -141,7 +143,7 @@ def _host(text: str) -> str:
             raise RefusedError(
                 f"{text!r} is not an IPv4 address", "four numbers from 0 to 255, such as 0.0.0.0"
             ) from None
-    if not _HOST_NAME.fullmatch(text):
+    if not _HOST_NAME.fullmatch(text) or text.lower() in {"unix", "fd"}:
         raise RefusedError(f"{text!r} is not the name of a host", BIND_HINT)
     return text.lower()
 
