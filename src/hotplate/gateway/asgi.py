@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from hotplate.gateway.drive import Host
 from hotplate.gateway.refusal import refuse
 from hotplate.gateway.types import ASGIApp, Message, Receive, Scope, Send
+from hotplate.gateway.wsgi.host import Host
 
 _log = logging.getLogger("hotplate.app")
 _SERVICE_RESTART = 1012  # RFC 6455, section 7.4.2, as IANA registered it; uvicorn closes with it too
@@ -37,19 +37,21 @@ class OpenSockets:
                 _log.debug("A WebSocket could not be closed: %r", error)
 
 
-def adapt(app: ASGIApp, host: Host, state: dict[str, Any], sockets: OpenSockets) -> ASGIApp:
+def adapt(app: ASGIApp, host: Host, state: dict[str, Any] | None, sockets: OpenSockets) -> ASGIApp:
     """Return `app` with its place on the loop.
 
     Args:
         app: the user's ASGI 3 app.
         host: takes the coroutine to the loop.
-        state: what the app's lifespan left in its `state`; each request gets a copy of its own.
+        state: what the app's lifespan left in its `state`; each request gets a copy of its own; None
+            where another server sees to that.
         sockets: where accepted WebSocket connections are noted.
     """
 
     async def on_loop(scope: Scope, receive: Receive, send: Send) -> None:
         await host.on_loop()
-        scope["state"] = state.copy()
+        if state is not None:
+            scope["state"] = state.copy()
         if scope["type"] == "websocket":
             await _websocket(app, scope, receive, send, sockets)
         else:

@@ -7,9 +7,11 @@ come, their fields already thrown away.
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
+
 from hotplate.gateway.limits import Limits, too_large
-from hotplate.gateway.refusal import Refusal
-from hotplate.gateway.types import Message, Receive, Scope
+from hotplate.gateway.refusal import Refusal, refuse
+from hotplate.gateway.types import ASGIApp, Message, Receive, Scope, Send
 
 CUT_SHORT = Refusal(400, "The body ended before its announced end (RFC 9112, section 8).")
 BAD_CHUNKS = Refusal(400, "The chunked body is malformed, or ended before its last chunk (RFC 9112, section 7.1).")
@@ -25,6 +27,30 @@ class BodyRefusedError(Exception):
     def __init__(self, refusal: Refusal) -> None:
         super().__init__(refusal.text)
         self.refusal = refusal
+
+
+def guarded(app: ASGIApp, limits: Limits) -> ASGIApp:
+    """Return `app` with every body guarded while it is read; requests without one pass untouched.
+
+    Args:
+        app: the next layer.
+        limits: `limits.body` is the largest body in bytes, 0 for any.
+    """
+
+    def guard(scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        # HTTP/2 announces neither length nor coding: only reading tells whether there is a body.
+        if scope["type"] != "http" or ("hotplate.body" not in scope and scope["http_version"] != "2"):
+            return app(scope, receive, send)
+        return _guarded(app, scope, GuardedReceive(receive, scope, limits), send)
+
+    return guard
+
+
+async def _guarded(app: ASGIApp, scope: Scope, receive: GuardedReceive, send: Send) -> None:
+    try:
+        await app(scope, receive, send)
+    except BodyRefusedError as refused:
+        await refuse(scope, send, *refused.refusal)
 
 
 class GuardedReceive:

@@ -18,6 +18,10 @@ class Closing:
         """Close the next `count` connections that answer."""
         self._tokens = [None] * count
 
+    def state(self) -> dict[str, object]:
+        """What the health probe tells."""
+        return {"status": "draining" if self.is_draining else "ok"}
+
     def __call__(self) -> bool:
         """Whether the response that is being started is to close its connection."""
         if self.is_draining:

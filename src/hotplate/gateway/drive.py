@@ -4,8 +4,8 @@ The data plane calls us on a thread of its own. Waking the event loop for each r
 two hand-overs of the GIL; a health probe, a refusal or (later) a cache hit needs neither, and a WSGI view needs one. So
 the pipeline is written once, as ordinary ASGI coroutines, and says where it must go on:
 
-    await to_loop()    as a task of the worker's event loop: `receive()`, timers, ASGI apps
-    await to_pool()    in a thread of the pool: anything that may block
+    await host.on_loop()         as a task of the worker's event loop: `receive()`, timers, ASGI apps
+    await host.call(function)    in a thread of the pool: anything that may block
 
 A coroutine is only ever held by one thread; a hop hands it over. Under another ASGI server, where the coroutine belongs
 to that server's task, `Hosted` keeps the same promises with the loop's own means.
@@ -20,7 +20,6 @@ import asyncio
 import functools
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Generator
-from contextvars import Context
 from typing import Any, Protocol, TypeVar
 
 Result = TypeVar("Result")
@@ -45,18 +44,8 @@ class Submits(Protocol):
     def submit(self, call: Callable[[], object], /) -> None:
         """Run `call` in a thread, later."""
 
-
-class Host(Protocol):
-    """Where a coroutine of the pipeline may ask to go on, whatever server holds it."""
-
-    async def on_loop(self) -> None:
-        """From here on `receive()` and asyncio may be used."""
-
-    async def call(self, function: Callable[[], Result]) -> Result:
-        """Run `function` in a thread of the pool and go on with what it returned."""
-
-    def blocking(self, awaitable: Callable[[], Awaitable[Result]]) -> Result:
-        """In a pool thread: have the loop await something, and wait for it."""
+    def detach(self) -> bool:
+        """Make the calling thread the running call's own."""
 
 
 class Driver:
@@ -121,12 +110,15 @@ class Driver:
     async def call(self, function: Callable[[], Result]) -> Result:
         """See `Host.call`; the coroutine itself goes on in that thread, so what follows costs no further hop."""
         await _POOL
-        # A context of its own: what one request sets in a context variable must not be seen by the thread's next.
-        return Context().run(function)
+        return function()
 
     def blocking(self, awaitable: Callable[[], Awaitable[Result]]) -> Result:
         """See `Host.blocking`."""
         return asyncio.run_coroutine_threadsafe(_awaited(awaitable), self._loop).result()
+
+    def detach(self) -> None:
+        """See `Host.detach`."""
+        self._pool.detach()
 
 
 class _Adopted:
@@ -175,7 +167,7 @@ class Hosted:
 
         def run() -> None:
             try:
-                result = Context().run(function)
+                result = function()
             except BaseException as error:  # noqa: BLE001  # raised again where it is awaited
                 loop.call_soon_threadsafe(_settle, outcome, error, None)
             else:
@@ -186,9 +178,13 @@ class Hosted:
 
     def blocking(self, awaitable: Callable[[], Awaitable[Result]]) -> Result:
         """See `Host.blocking`."""
-        if self._loop is None:  # pragma: no cover  # `call` is what brings a thread here
-            raise RuntimeError("blocking() outside call()")
+        if self._loop is None:
+            raise RuntimeError("blocking() is for what call() runs")
         return asyncio.run_coroutine_threadsafe(_awaited(awaitable), self._loop).result()
+
+    def detach(self) -> None:
+        """See `Host.detach`."""
+        self._pool().detach()
 
 
 async def _awaited(awaitable: Callable[[], Awaitable[Result]]) -> Result:

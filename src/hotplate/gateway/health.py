@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 
 import msgspec
 
-from hotplate.gateway.refusal import refuse
+from hotplate.gateway.refusal import SERVER, refuse
 from hotplate.gateway.types import ASGIApp, Receive, Scope, Send
 
 _ENCODER = msgspec.json.Encoder()
@@ -51,6 +51,7 @@ async def _answer(scope: Scope, send: Send, state: Callable[[], Mapping[str, obj
         (b"content-type", b"application/json"),
         (b"content-length", b"%d" % len(body)),
         (b"cache-control", b"no-store"),
+        SERVER,
     ]
     status = 200 if facts["status"] == "ok" else 503
     await send({"type": "http.response.start", "status": status, "headers": headers})

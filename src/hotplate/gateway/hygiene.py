@@ -46,8 +46,8 @@ _servers: dict[tuple[str, str], tuple[str, int | None]] = {}
 def hygiene(app: ASGIApp, limits: Limits) -> ASGIApp:
     """Return `app` behind the rules of well-formed requests.
 
-    Needs neither loop nor thread. Marks chunked requests with `hotplate.trailers` in the scope: whether they announce
-    trailers; `GuardedReceive` reads it.
+    Needs neither loop nor thread. Marks requests that announce a body with `hotplate.body` in the scope, and chunked
+    ones with `hotplate.trailers`: whether they announce trailers, which `GuardedReceive` reads.
 
     Args:
         app: the next layer.

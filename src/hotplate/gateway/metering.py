@@ -147,14 +147,16 @@ class _Nothing:
 _NOTHING = _Nothing()
 
 
-def layer(app: ASGIApp, metering: Metering, closing: Callable[[], bool]) -> ASGIApp:
+def layer(app: ASGIApp, metering: Metering, closing: Callable[[], bool], server: bytes = b"") -> ASGIApp:
     """Return `app` metered, its responses claimed, and its connections closed when they are to be.
 
     Args:
         app: the next layer.
         metering: counts.
         closing: asked once per HTTP/1 response whether it is to carry `Connection: close` (RFC 9112, section 9.6).
+        server: value of the Server field of responses that have none; empty for none.
     """
+    named = (b"server", server) if server else None
     begin, end, clock = metering.begin, metering.end, metering.clock
 
     async def metered(scope: Scope, receive: Receive, send: Send) -> None:
@@ -169,7 +171,7 @@ def layer(app: ASGIApp, metering: Metering, closing: Callable[[], bool]) -> ASGI
             else:
                 exchange.send = send
                 exchange.coroutine = answering = app(
-                    scope, _receiving(exchange, receive, clock), _claiming(exchange, send, closing, clock)
+                    scope, _receiving(exchange, receive, clock), _claiming(exchange, send, closing, clock, named)
                 )
                 await answering
         except AbandonedError:
@@ -202,7 +204,13 @@ def _receiving(exchange: Exchange, receive: Receive, clock: Callable[[], float])
     return receiving
 
 
-def _claiming(exchange: Exchange, send: Send, closing: Callable[[], bool], clock: Callable[[], float]) -> Send:
+def _claiming(
+    exchange: Exchange,
+    send: Send,
+    closing: Callable[[], bool],
+    clock: Callable[[], float],
+    named: tuple[bytes, bytes] | None,
+) -> Send:
     """Return the `send` of one request's app."""
 
     def claiming(message: Message) -> Awaitable[None]:
@@ -216,6 +224,8 @@ def _claiming(exchange: Exchange, send: Send, closing: Callable[[], bool], clock
             if exchange.http_version in _HTTP_1 and closing():
                 message["headers"] = [field for field in exchange.fields if field[0].lower() != b"connection"]
                 message["headers"].append(_CLOSE)
+            if named is not None and not any(field[0] == b"server" for field in exchange.fields):
+                message["headers"] = [*message.get("headers", ()), named]
         elif exchange.abandoned:
             return _NOTHING
         elif message.get("more_body"):

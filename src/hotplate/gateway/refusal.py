@@ -10,6 +10,7 @@ from typing import NamedTuple
 from hotplate.gateway.types import Scope, Send
 
 Field = tuple[bytes, bytes]
+SERVER: Field = (b"server", b"hotplate")  # or the data plane names itself; no version, as RFC 9110, section 10.2.4 warns
 
 
 class Refusal(NamedTuple):
@@ -56,6 +57,7 @@ async def refuse(
         (b"content-type", b"text/plain; charset=utf-8"),
         (b"content-length", b"%d" % len(body)),
         (b"cache-control", b"no-store"),
+        SERVER,
         *fields,
     ]
     if close and scope.get("http_version", "1.1").startswith("1"):

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import NamedTuple
 
+from hotplate import __version__
 from hotplate.apps.load import LoadedApp
 from hotplate.gateway import connections, pipeline
 from hotplate.gateway.asgi import OpenSockets
@@ -75,11 +76,11 @@ class Gateway:
             self._settings,
             pipeline.Parts(
                 host=self._driver,
-                pool=self._pool,
                 metering=self.metering,
                 closing=self.closing,
                 sockets=self._sockets,
                 state=self._lifespan.state if self._lifespan is not None else {},
+                server=f"hotplate/{__version__}".encode() if self._settings.server_header else b"hotplate",
             ),
         )
         self._plane = DataPlane(self.pipeline, self._driver, self._settings, self._broken_off)

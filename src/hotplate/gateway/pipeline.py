@@ -1,0 +1,64 @@
+"""The way of a request, from the data plane to the app, on one screen.
+
+Each layer takes the next one and returns an ASGI callable. None of them waits for anything: a probe, a refusal and
+(later) a cache hit are answered on the data plane's thread, before the event loop or a pool thread is involved.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from hotplate.apps.load import LoadedApp
+from hotplate.gateway import asgi, wsgi
+from hotplate.gateway.accesslog import access_log
+from hotplate.gateway.asgi import OpenSockets
+from hotplate.gateway.body_hygiene import guarded
+from hotplate.gateway.closing import Closing
+from hotplate.gateway.forwarded import forwarded
+from hotplate.gateway.health import health
+from hotplate.gateway.hygiene import hygiene
+from hotplate.gateway.limits import Limits
+from hotplate.gateway.metering import Metering
+from hotplate.gateway.metering import layer as metered
+from hotplate.gateway.types import ASGIApp
+from hotplate.gateway.wsgi.host import Host
+from hotplate.settings import Settings
+
+
+class Parts(NamedTuple):
+    """What the layers share.
+
+    Args:
+        host: moves a request to the loop or into the pool.
+        metering: counts and times requests.
+        closing: whether a response is to close its connection.
+        sockets: where open WebSocket connections are noted.
+        state: what the ASGI lifespan left; None where another server runs it.
+        server: value of the Server field where the app sets none; empty for none.
+    """
+
+    host: Host
+    metering: Metering
+    closing: Closing
+    sockets: OpenSockets
+    state: dict[str, Any] | None
+    server: bytes = b""
+
+
+def build(loaded: LoadedApp, settings: Settings, parts: Parts) -> ASGIApp:
+    """Return the pipeline around an app; read it from the bottom, as a request does."""
+    limits = Limits.of(settings)
+    app = _adapted(loaded, settings, parts)
+    # here: admission (a bounded wait, then 503), compression, cache
+    app = access_log(app, settings)
+    app = forwarded(app, settings.trusted_proxies)
+    app = guarded(app, limits)
+    app = metered(app, parts.metering, parts.closing, parts.server)
+    app = health(app, settings.health_path, parts.closing.state)
+    return hygiene(app, limits)
+
+
+def _adapted(loaded: LoadedApp, settings: Settings, parts: Parts) -> ASGIApp:
+    if loaded.kind == "wsgi":
+        return wsgi.adapt(loaded.app, settings, parts.host)
+    return asgi.adapt(loaded.app, parts.host, parts.state, parts.sockets)
