@@ -40,4 +40,4 @@ class Backoff:
         self.deaths = max(0, self.deaths - forgiven) + 1
         if self.deaths == 1:
             return 0.0
-        return min(CEILING, FIRST * 2 ** min(self.deaths - 2, _STEPS))
+        return min(CEILING, FIRST * 2.0 ** min(self.deaths - 2, _STEPS))

@@ -67,10 +67,9 @@ class GenerationImported(Event, frozen=True):
     why: str
 
     def __str__(self) -> str:
-        what = f"{self.app} ({self.framework or self.kind}{f', {self.kind}' if self.framework else ''})"
-        how = "imported once and forked" if self.preloaded else "imported in each worker"
+        what = " ".join(each for each in (self.framework, self.kind) if each)
         took = f" in {_took(self.seconds)}" if self.preloaded else ""
-        return f"App {what}: {how}{took}{f' ({self.why})' if self.why else ''}"
+        return f"App {self.app}{f' ({what})' if what else ''}: {self.why}{took}"
 
 
 class PreloadGivenUp(Event, frozen=True):

@@ -189,7 +189,7 @@ def _listener(place: Place, backlog: int) -> socket.socket:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # inherited by what is accepted
         sock.bind(place.address)
         sock.listen(backlog)
-        sock.setblocking(False)  # noqa: FBT003  the standard library's own signature
+        sock.settimeout(0)
     except BaseException:
         sock.close()
         raise

@@ -46,7 +46,7 @@ def listen(path: Path, backlog: int) -> tuple[socket.socket, Identity]:
         sock.bind(str(path))
         identity = Identity.of(path)
         sock.listen(backlog)
-        sock.setblocking(False)  # noqa: FBT003  the standard library's own signature
+        sock.settimeout(0)
     except OSError as problem:
         sock.close()
         raise _refusal(path, problem) from None

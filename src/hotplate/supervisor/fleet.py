@@ -1,0 +1,313 @@
+"""The fleet: slots, the generation that fills them, and what happens when a process is lost.
+
+The rules: a slot without a worker is filled at once, from the generation in force; a worker that is to go leaves only
+when another serves its slot; what comes late to a slot that is served meanwhile is sent away.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Coroutine
+
+from hotplate.errors import HotplateError
+from hotplate.settings import Settings
+from hotplate.supervisor.backoff import Backoff
+from hotplate.supervisor.events import (
+    BootRefused,
+    Caution,
+    CrashLoop,
+    GenerationDied,
+    GenerationRefused,
+    RequestHung,
+    WorkerDied,
+    WorkerMisbehaved,
+    WorkerOutgrown,
+    WorkerOverran,
+)
+from hotplate.supervisor.generationlink import GenerationLink
+from hotplate.supervisor.messages import Drained, Failure, FromWorker, Hung, Outgrown
+from hotplate.supervisor.nursery import Emit, Nursery
+from hotplate.supervisor.slots import Slot
+from hotplate.supervisor.sockets import Sockets
+from hotplate.supervisor.workerlink import OVERTIME, WorkerLink
+
+_log = logging.getLogger("hotplate.master")
+_LEAST_WAIT = 0.1  # seconds between two attempts that failed
+_AFTER_GRACE = OVERTIME + 1.0  # seconds; by then the links have killed what did not end
+
+
+class Fleet:
+    """All processes of an instance.
+
+    Args:
+        settings: how they serve and how long they may take.
+        sockets: listeners of the slots.
+        nursery: starts processes.
+        emit: told of what happens.
+    """
+
+    def __init__(self, settings: Settings, sockets: Sockets, nursery: Nursery, emit: Emit) -> None:
+        self.settings = settings
+        self.sockets = sockets
+        self.nursery = nursery
+        self.emit = emit
+        self.slots: list[Slot] = []
+        self.leaving: dict[int, Slot] = {}  # removed slots whose workers have not ended yet
+        self.generation: GenerationLink | None = None
+        self.paused = True  # not started, asleep or stopping: nobody is replaced
+        self.reloading = False
+        self.changing = asyncio.Lock()  # held by what changes every slot or their number
+        self.weights: dict[int, int] = {}
+        self._usable = asyncio.Event()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    # Seats
+
+    def seat(self, slot: Slot, worker: WorkerLink) -> None:
+        """Have `worker`, which is ready, serve `slot`; who served it before drains."""
+        before, slot.current = slot.current, worker
+        self.steer()
+        if before:
+            before.drain(self.settings.grace)
+        if not worker.is_warm():  # it was lost while others were waited for
+            self.lost(worker)
+
+    async def boot(self, slot: Slot, generation: GenerationLink) -> WorkerLink:
+        """Return a warm worker for `slot`; see `Nursery.worker`."""
+        return await self.nursery.worker(slot.index, generation, self)
+
+    def steer(self) -> None:
+        """Send new connections only where somebody serves; where there is none, they wait for the next one."""
+        warm = [slot.index for slot in self.slots if slot.is_warm()]
+        chosen = {index: self.weights[index] for index in warm if index in self.weights}
+        problem = self.sockets.steer(chosen or dict.fromkeys(warm, 1))
+        if problem:
+            self.emit(
+                Caution(text=f"Connections cannot be steered to workers ({problem}): the kernel spreads them by a hash")
+            )
+
+    def adopt(self, generation: GenerationLink) -> None:
+        """Make `generation` the one in force and retire the one before."""
+        before, self.generation = self.generation, generation
+        if before and before is not generation:
+            before.retire()
+        if generation.gone:
+            self.generation_lost(generation)
+        else:
+            self._usable.set()
+
+    # What links tell
+
+    def heard(self, worker: WorkerLink, fact: FromWorker) -> None:
+        """Act on what a worker says."""
+        match fact:
+            case Hung():
+                self.emit(
+                    RequestHung(
+                        slot=worker.slot, pid=worker.pid, request=fact.request, seconds=fact.seconds, stack=fact.stack
+                    )
+                )
+                self._replace(worker)
+            case Outgrown():
+                if not worker.leaving:
+                    self.emit(WorkerOutgrown(slot=worker.slot, pid=worker.pid, why=fact.why))
+                self._replace(worker)
+            case Drained() if fact.abandoned:
+                self.emit(WorkerOverran(slot=worker.slot, pid=worker.pid, abandoned=fact.abandoned))
+
+    def misbehaved(self, worker: WorkerLink, what: str) -> None:
+        """Say that a worker made no sense; its link kills it, and `lost` follows."""
+        self.emit(WorkerMisbehaved(slot=worker.slot, pid=worker.pid, what=what))
+
+    def lost(self, worker: WorkerLink) -> None:
+        """Fill the slot of a lost worker."""
+        self.nursery.bury(worker, lambda: self._close_left(worker.slot))
+        slot = next((slot for slot in self.slots if slot.current is worker), None)
+        if slot is None:
+            return
+        slot.vacate()
+        self.steer()
+        if not self.paused:
+            slot.died(worker)
+            self.run(self._report_death(worker))
+            self.fill(slot)
+
+    def generation_lost(self, generation: GenerationLink) -> None:
+        """Start another generation for one that died; its workers serve on meanwhile."""
+        if generation is not self.generation:
+            return
+        self._usable.clear()
+        if not (self.paused or self.reloading or generation.retired):
+            self.run(self.recover(generation))
+
+    # Keeping slots filled
+
+    def fill(self, slot: Slot) -> None:
+        """See to it that `slot` gets a worker, however long that takes."""
+        if not slot.filling or slot.filling.done():
+            slot.filling = self._start(self._fill(slot))
+
+    async def _fill(self, slot: Slot) -> None:
+        while self._wants(slot):
+            if slot.wait:
+                self.emit(CrashLoop(slot=slot.index, deaths=slot.backoff.deaths, wait=slot.wait))
+                wait, slot.wait = slot.wait, 0.0
+                await asyncio.sleep(wait)
+                continue
+            generation = await self.usable_generation()
+            try:
+                worker = await self.boot(slot, generation)
+            except HotplateError as error:
+                if generation.usable:
+                    self.emit(BootRefused(slot=slot.index, failure=Failure.of(error)))
+                    slot.wait = max(slot.refused(), _LEAST_WAIT)
+                continue
+            slot.restarts += 1
+            if self._wants(slot):
+                self.seat(slot, worker)
+            else:
+                worker.drain(self.settings.grace)
+
+    def _wants(self, slot: Slot) -> bool:
+        return slot in self.slots and slot.current is None and not self.paused
+
+    async def usable_generation(self) -> GenerationLink:
+        """Return the generation in force, waiting for one if there is none."""
+        while not (self.generation and self.generation.usable):
+            self._usable.clear()
+            await self._usable.wait()
+        return self.generation
+
+    def _replace(self, worker: WorkerLink) -> None:
+        slot = next((slot for slot in self.slots if slot.current is worker), None)
+        if slot and not worker.leaving and not self.paused:
+            worker.leaving = True
+            self.run(self._relieve(slot, worker))
+
+    async def _relieve(self, slot: Slot, worker: WorkerLink) -> None:
+        """Replace a worker that still serves; until another is ready it goes on."""
+        backoff = Backoff()
+        while slot in self.slots and slot.current is worker and not self.paused:
+            try:
+                relief = await self.boot(slot, await self.usable_generation())
+            except HotplateError as error:
+                self.emit(BootRefused(slot=slot.index, failure=Failure.of(error)))
+                await asyncio.sleep(max(_LEAST_WAIT, backoff.died(0.0, served=False)))
+                continue
+            if slot in self.slots and slot.current in {worker, None}:
+                slot.restarts += 1
+                self.seat(slot, relief)
+            else:
+                relief.drain(self.settings.grace)
+
+    async def recover(self, dead: GenerationLink | None = None) -> None:
+        """Get a generation again; then relieve, one by one, the workers that outlived theirs."""
+        if dead:
+            self.emit(GenerationDied(generation=dead.number, pid=dead.process.pid, status=await dead.process.status()))
+        backoff = Backoff()
+        while not self.paused:
+            try:
+                self.adopt(await self.nursery.generation(self.generation_lost))
+                break
+            except HotplateError as error:
+                wait = max(_LEAST_WAIT, backoff.died(0.0, served=False))
+                self.emit(GenerationRefused(failure=Failure.of(error), wait=wait))
+                await asyncio.sleep(wait)
+        for slot in list(self.slots):
+            worker = slot.current
+            if worker and worker.generation is not self.generation and not worker.leaving:
+                worker.leaving = True
+                await self._relieve(slot, worker)
+
+    async def _report_death(self, worker: WorkerLink) -> None:
+        lived = worker.lived
+        status = await worker.process.status() if worker.process else None
+        self.emit(WorkerDied(slot=worker.slot, pid=worker.pid, status=status, lived=lived))
+
+    # Number of slots
+
+    def open_slot(self) -> Slot:
+        """Return one more slot; nobody serves it yet.
+
+        Raises:
+            HotplateError: its listeners cannot be opened.
+        """
+        index = len(self.slots)
+        slot = self.leaving.pop(index, None) or Slot(index)
+        self.sockets.of(index)
+        self.slots.append(slot)
+        return slot
+
+    def close_slot(self) -> Slot:
+        """Take the highest slot out; its listeners are closed when its last worker has ended."""
+        slot = self.slots.pop()
+        self.leaving[slot.index] = slot
+        slot.stop_filling()
+        self.steer()
+        return slot
+
+    def _close_left(self, index: int) -> None:
+        """Close the listeners of removed slots that nobody uses, from the highest down (their order is their index)."""
+        if index not in self.leaving:
+            return
+        in_use = {worker.slot for worker in self.nursery.workers}
+        while self.leaving and (highest := max(self.leaving)) not in in_use and not self.leaving[highest].current:
+            del self.leaving[highest]
+            self.sockets.close_last()
+
+    def close_unused(self) -> None:
+        """Close what `close_slot` left open for nobody."""
+        for index in sorted(self.leaving, reverse=True):
+            self._close_left(index)
+
+    # The end
+
+    def run(self, work: Coroutine[None, None, None]) -> None:
+        """Run something beside everything else, until the end at most."""
+        self._start(work)  # type: ignore[unused-awaitable]  # it is kept and looked at when it has ended
+
+    def _start(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ran)
+        return task
+
+    def _ran(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (bug := task.exception()):
+            _log.error("A bug in the master; it goes on", exc_info=bug)
+
+    async def rest(self, grace: float) -> None:
+        """Have every worker finish and end, and the generation with them; returns at once."""
+        self.paused = True
+        for task in list(self._tasks):
+            if task is not asyncio.current_task():
+                task.cancel()
+        await asyncio.sleep(0)
+        for worker in list(self.nursery.workers):
+            worker.drain(grace)
+        for slot in self.slots:
+            slot.vacate()
+        for generation in list(self.nursery.generations):
+            generation.retire()
+
+    async def stop(self, grace: float) -> int:
+        """End everything within `grace` seconds; returns how many workers had to be killed."""
+        await self.rest(grace)
+        await self._ended(list(self.nursery.workers), grace + _AFTER_GRACE)
+        left = len(self.nursery.workers)
+        self.kill()
+        return left
+
+    def kill(self) -> None:
+        """End everything now."""
+        for worker in list(self.nursery.workers):
+            worker.kill()
+        for generation in list(self.nursery.generations):
+            generation.kill()
+
+    async def _ended(self, workers: list[WorkerLink], within: float) -> None:
+        processes = [worker.process.exited for worker in workers if worker.process]
+        if processes:
+            await asyncio.wait(processes, timeout=within)

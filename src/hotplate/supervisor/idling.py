@@ -1,0 +1,59 @@
+"""`--idle-timeout`: no workers while nobody asks, and the sockets open, so that the next connection starts them."""
+
+from __future__ import annotations
+
+import asyncio
+
+from hotplate.supervisor.events import Asleep, Woken
+from hotplate.supervisor.fleet import Fleet
+
+_PARKING = 0.5  # seconds in which workers stop accepting; from then on a connection in a queue is a new one
+
+
+class Idling:
+    """Puts the fleet to sleep and wakes it.
+
+    Args:
+        fleet: what sleeps.
+    """
+
+    def __init__(self, fleet: Fleet) -> None:
+        self._fleet = fleet
+        self.asleep = False
+
+    async def sleep(self, idle: float) -> None:
+        """Stop the workers and return; the first connection starts them again.
+
+        Args:
+            idle: seconds since the last request.
+        """
+        async with self._fleet.changing:
+            self.asleep = True
+            self._fleet.emit(Asleep(idle=idle))
+            await self._fleet.rest(self._fleet.settings.grace)
+            await asyncio.sleep(_PARKING)
+            loop = asyncio.get_running_loop()
+            for listener in self._fleet.sockets.all():
+                loop.add_reader(listener.fileno(), self.wake)
+
+    def forget(self) -> None:
+        """Watch the listeners no more."""
+        loop = asyncio.get_running_loop()
+        for listener in self._fleet.sockets.all():
+            loop.remove_reader(listener.fileno())
+
+    def wake(self) -> None:
+        """Start the workers again."""
+        if not self.asleep:
+            return
+        self.asleep = False
+        self.forget()
+        self._fleet.emit(Woken())
+        self._fleet.paused = False
+        self._fleet.run(self._recover())
+        for slot in self._fleet.slots:
+            self._fleet.fill(slot)
+
+    async def _recover(self) -> None:
+        async with self._fleet.changing:  # an order to reload comes after it
+            await self._fleet.recover()

@@ -1,0 +1,100 @@
+"""What is looked at every quarter of a second: who has gone silent, how connections lie, whether anybody asks."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Callable, Coroutine
+
+from hotplate.supervisor.events import WorkerStuck
+from hotplate.supervisor.fleet import Fleet
+from hotplate.supervisor.levelling import Leveller, Load
+from hotplate.supervisor.messages import Shed
+from hotplate.supervisor.systemd import Notifier
+from hotplate.supervisor.workerlink import WorkerLink
+
+INTERVAL = 0.25  # seconds; workers beat as often
+_WAS_AWAY = 2.0  # seconds between two looks after which the master itself was stopped, or the machine asleep
+_LEAST_PATIENCE = 2.0  # seconds; a worker on a busy machine may be late by that much and still be well
+_TO_DUMP = 0.5  # seconds a stuck worker gets to write its stacks
+
+
+class Pulse:
+    """Looks after the fleet at intervals.
+
+    Args:
+        fleet: what is looked after.
+        notifier: its watchdog is fed while somebody serves.
+        on_idle: called with the seconds since the last request when those pass `idle_timeout`.
+    """
+
+    def __init__(
+        self, fleet: Fleet, notifier: Notifier, on_idle: Callable[[float], Coroutine[None, None, None]]
+    ) -> None:
+        self._fleet = fleet
+        self._notifier = notifier
+        self._on_idle = on_idle
+        self._leveller = Leveller()
+        self._fed = 0.0
+
+    async def beat(self) -> None:
+        """Look again and again; never returns."""
+        clock = asyncio.get_running_loop().time
+        last = clock()
+        while True:
+            await asyncio.sleep(INTERVAL)
+            now = clock()
+            if now - last > _WAS_AWAY:
+                for worker in self._fleet.nursery.workers:
+                    worker.last_heard = now
+            last = now
+            self.look(now)
+            await self._rest_if_idle()
+
+    def look(self, now: float) -> None:
+        """Look once.
+
+        Args:
+            now: the loop's time.
+        """
+        warm = [slot.current for slot in self._fleet.slots if slot.current and slot.current.is_warm()]
+        for worker in warm:
+            self._look_at(worker, now)
+        self._level(warm)
+        interval = self._notifier.watchdog_interval
+        # Asleep or starting is as it should be; without a warm worker after that, systemd is to step in.
+        if interval and now - self._fed >= interval - INTERVAL and (warm or self._fleet.paused):
+            self._fed = now
+            self._notifier.alive()
+
+    def _look_at(self, worker: WorkerLink, now: float) -> None:
+        timeout = self._fleet.settings.timeout
+        silent = now - worker.last_heard
+        if not timeout or silent <= max(timeout, _LEAST_PATIENCE):
+            return
+        if not worker.dumped_at:
+            worker.dumped_at = now
+            worker.kill(signal.SIGUSR2)  # it writes its stacks to the log without any help of its event loop
+        elif now - worker.dumped_at >= _TO_DUMP:
+            self._fleet.emit(WorkerStuck(slot=worker.slot, pid=worker.pid, silent=silent))
+            worker.kill()
+
+    def _level(self, warm: list[WorkerLink]) -> None:
+        if len(warm) < 2 or not self._fleet.sockets.spread:
+            return
+        loads = [Load(worker.slot, worker.traffic.active_connections, worker.answered) for worker in warm]
+        plan = self._leveller.plan(loads)
+        self._fleet.weights = plan.weights
+        self._fleet.steer()
+        for worker in warm:
+            if worker.slot in plan.shed:
+                worker.tell(Shed(plan.shed[worker.slot]))
+
+    async def _rest_if_idle(self) -> None:
+        after = self._fleet.settings.idle_timeout
+        slots = self._fleet.slots
+        if not after or self._fleet.paused or self._fleet.changing.locked() or not slots:
+            return
+        traffic = [slot.current.traffic for slot in slots if slot.current and slot.current.is_warm()]
+        if len(traffic) == len(slots) and all(not each.in_flight and each.idle >= after for each in traffic):
+            await self._on_idle(min(each.idle for each in traffic))
