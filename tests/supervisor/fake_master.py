@@ -9,27 +9,19 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal, TypeVar
+
+from tests.support.waiting import DEADLINE, wait_until
 
 import hotplate
 from hotplate.settings import Settings
 from hotplate.supervisor.channel import Channel, Closed
-from hotplate.supervisor.messages import Configure, Fork, Forked, FromGeneration, FromWorker, Reaped
+from hotplate.supervisor.messages import Beat, Configure, Fork, Forked, FromGeneration, FromWorker, Reaped
 
-PATIENCE = 60.0  # seconds; a busy machine is slow, a hung test should still fail
 Heard = TypeVar("Heard")
 FAKE = (str(Path(__file__).with_name("fake_generation.py")),)
 REAL = ("-m", "hotplate.supervisor.generation")
-
-
-def wait_until(condition: Callable[[], object], what: str) -> None:
-    """Poll until `condition` holds."""
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < deadline, f"waited in vain until {what}"
-        time.sleep(0.01)
 
 
 class Line:
@@ -43,15 +35,15 @@ class Line:
 
     def hear(self, kind: type[Heard] | tuple[type[Heard], ...], what: str = "") -> Heard:
         """Return the next message of this kind; others are passed over."""
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + DEADLINE
         while True:
             while self._read < len(self.heard):
                 self._read += 1
                 if isinstance(self.heard[self._read - 1], kind):
                     found: Heard = self.heard[self._read - 1]
                     return found
-            assert not self.closed, f"the line ended without {kind} {what}: {self.heard}"
-            assert time.monotonic() < deadline, f"waited in vain for {kind} {what}: {self.heard}"
+            assert not self.closed, f"the line ended without {kind} {what}: {self.news()}"
+            assert time.monotonic() < deadline, f"waited in vain for {kind} {what}: {self.news()}"
             self.listen(0.1)
 
     def listen(self, seconds: float) -> None:
@@ -63,6 +55,10 @@ class Line:
         except Closed:
             self.closed = True
 
+    def news(self) -> list[Any]:
+        """Return what was heard without the beats, of which there are many."""
+        return [message for message in self.heard if not isinstance(message, Beat)]
+
     def hear_end(self) -> None:
         """Wait for the other end to close."""
 
@@ -70,7 +66,7 @@ class Line:
             self.listen(0.1)
             return self.closed
 
-        wait_until(ended, "the line ends")
+        wait_until(ended, what="the line has ended")
 
 
 class FakeMaster:
@@ -101,15 +97,19 @@ class FakeMaster:
 
     def fork(self, slot: int = 0, serial: int = 1) -> tuple[Line, int]:
         """Have a worker forked; returns the line to it and its pid."""
-        mine, theirs = socket.socketpair()
-        fds = [self.listener.fileno(), theirs.fileno()]
-        self.generation.channel.send(Fork(slot, serial, listeners=1), fds)
-        theirs.close()
-        line = self.workers[serial] = Line(mine, FromWorker)
+        line = self.order_fork(slot, serial)
         forked = self.generation.hear(Forked)
         assert (forked.slot, forked.serial) == (slot, serial)
         self.pids.append(forked.pid)
         return line, forked.pid
+
+    def order_fork(self, slot: int = 0, serial: int = 1) -> Line:
+        """Order a fork; returns the line to what may become a worker."""
+        mine, theirs = socket.socketpair()
+        self.generation.channel.send(Fork(slot, serial, listeners=1), [self.listener.fileno(), theirs.fileno()])
+        theirs.close()
+        self.workers[serial] = Line(mine, FromWorker)
+        return self.workers[serial]
 
     def reaped(self, pid: int) -> int:
         """Wait until the generation has reaped `pid`; returns its status."""
@@ -120,7 +120,7 @@ class FakeMaster:
 
     def get(self, path: str = "/") -> tuple[int, bytes]:
         """Ask a worker through the listener; returns the status and everything after it."""
-        with socket.create_connection(self.listener.getsockname()[:2], timeout=PATIENCE) as sock:
+        with socket.create_connection(self.listener.getsockname()[:2], timeout=DEADLINE) as sock:
             sock.sendall(b"GET %s HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n" % path.encode())
             answer = b"".join(iter(lambda: sock.recv(65536), b""))
         return int(answer.split(b" ")[1]), answer

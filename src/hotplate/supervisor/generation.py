@@ -38,7 +38,7 @@ from hotplate.supervisor.messages import (
     PreloadRefused,
     ToGeneration,
 )
-from hotplate.supervisor.mold import Birth, Mold
+from hotplate.supervisor.mold import Birth, Mold, Orders
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -76,12 +76,13 @@ def main(argv: Sequence[str] | None = None, serving: Callable[[], worker.Gateway
     for stream in (sys.stdout, sys.stderr):
         with suppress(AttributeError):  # what the app prints is to be seen when it is printed, also in a pipe
             stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # the suppressed error
-    configured = _first_message(line)
-    if configured is None:
+    orders = _first_orders(line)
+    configured = orders.pop(0)[0] if orders else None
+    if not isinstance(configured, Configure):  # the master has died or thought better of it
         inherit.leave(int(ExitCode.OK), 0)
     with suppress(Closed):
-        _Generation(line, configured, serving or _real_gateway).live()
-    inherit.leave(int(ExitCode.OK), configured.settings.grace)
+        _Generation(line, configured, serving or _real_gateway).live(orders)
+    inherit.leave(int(ExitCode.OK), 0)  # threads of the import are nobody's work in progress
 
 
 class _Generation:
@@ -94,8 +95,8 @@ class _Generation:
         self._serving = serving
         self._cwd = Path.cwd()
 
-    def live(self) -> None:
-        """Import, or leave that to the workers; then fork them."""
+    def live(self, orders: Orders) -> None:
+        """Import, or leave that to the workers; then carry out `orders` and those that follow."""
         setproctitle(f"hotplate: generation {self._settings.target}".rstrip())
         began = time.monotonic()
         try:
@@ -121,7 +122,7 @@ class _Generation:
             inherit.renew(f"hotplate: worker {birth.slot} {title}", preloaded.engines)
             worker.main(worker.Job(birth, self._settings, found.target, self._cwd, preloaded.app), factory)
 
-        Mold(self._line, work).run()
+        Mold(self._line, work).run(orders)
 
     def _import(self, target: Target) -> Preloaded:
         before = forksafety.observe()
@@ -148,14 +149,13 @@ class _Generation:
         return Imported(title, app.kind, app.framework or "", seconds, preloaded=True, why=why)
 
 
-def _first_message(line: Line) -> Configure | None:
-    """Wait for the settings; None when the master thought better of it."""
-    try:
-        while True:
-            for message, _descriptors in line.feed():
-                return message if isinstance(message, Configure) else None
-    except Closed:
-        return None
+def _first_orders(line: Line) -> Orders:
+    """Wait for the settings, which may come with orders behind them; none when there is no master any more."""
+    orders: Orders = []
+    with suppress(Closed):
+        while not orders:
+            orders += line.feed()
+    return orders
 
 
 def _real_gateway() -> worker.GatewayFactory:

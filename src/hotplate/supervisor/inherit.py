@@ -74,12 +74,13 @@ def leave(status: int, patience: float) -> NoReturn:
 
     Args:
         status: exit status.
-        patience: seconds after which the threads and handlers are left where they are.
+        patience: seconds after which threads and handlers are left where they are; with 0 no thread is waited for,
+            and the handlers get a second.
     """
-    if patience > 0:
-        deadline = threading.Timer(patience, os._exit, (status,))
-        deadline.daemon = True
-        deadline.start()
+    deadline = threading.Timer(patience or 1.0, os._exit, (status,))
+    deadline.daemon = True
+    deadline.start()
+    if patience:
         with suppress(Exception):
             threading._shutdown()  # type: ignore[attr-defined]  # noqa: SLF001  also ends concurrent.futures' idle threads; there is no public name
     with suppress(Exception):

@@ -12,7 +12,7 @@ import socket
 import time
 import traceback
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from types import FrameType
 from typing import NamedTuple, NoReturn
@@ -31,6 +31,8 @@ from hotplate.supervisor.messages import (
     Retire,
     ToGeneration,
 )
+
+Orders = list[tuple[ToGeneration, list[int]]]
 
 
 class Birth(NamedTuple):
@@ -66,8 +68,8 @@ class Mold:
         self._retired = False
         self._rings, self._bell = socket.socketpair()  # SIGCHLD rings it
 
-    def run(self) -> None:
-        """Serve the master until there is nothing left to do."""
+    def run(self, orders: Orders) -> None:
+        """Serve the master until there is nothing left to do, beginning with the orders that have come already."""
         self._bell.settimeout(0)
         self._rings.settimeout(0)
         signal.set_wakeup_fd(self._bell.fileno(), warn_on_full_buffer=False)
@@ -75,28 +77,27 @@ class Mold:
         poll = select.poll()
         poll.register(self._channel.fileno(), select.POLLIN)
         poll.register(self._rings.fileno(), select.POLLIN)
+        self._obey(orders)
         while self._workers or not self._retired:
             for descriptor, _events in poll.poll():
                 if descriptor == self._rings.fileno():
                     self._reap()
-                elif not self._obey():
+                    continue
+                try:
+                    self._obey(self._channel.feed())
+                except Closed:  # its workers find that out, too, and drain by themselves
                     poll.unregister(descriptor)
+                    self._retired = True
 
-    def _obey(self) -> bool:
-        """Carry out what the master says; False when it has gone: its workers find that out and drain by themselves."""
-        try:
-            for order, descriptors in self._channel.feed():
-                match order:
-                    case Fork():
-                        self._fork(order, descriptors)
-                    case Retire():
-                        self._retired = True
-                    case Configure():
-                        pass  # said once, before the import
-        except Closed:
-            self._retired = True
-            return False
-        return True
+    def _obey(self, orders: Iterable[tuple[ToGeneration, list[int]]]) -> None:
+        for order, descriptors in orders:
+            match order:
+                case Fork():
+                    self._fork(order, descriptors)
+                case Retire():
+                    self._retired = True
+                case Configure():
+                    pass  # said once, before the import
 
     def _fork(self, order: Fork, descriptors: Sequence[int]) -> None:
         sockets = [socket.socket(fileno=descriptor) for descriptor in descriptors]
