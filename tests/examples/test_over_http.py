@@ -11,7 +11,7 @@ from uuid import uuid4
 import psycopg
 import pytest
 from psycopg import sql
-from tests.examples.conftest import ROOT, VARIANTS
+from tests.examples.conftest import CALM, ROOT, VARIANTS
 from tests.examples.promises import ARTICLES, PROMISES, QUICK, Fetch, Promise, http_fetch
 from tests.support.services import Service, Spec, free_port, start
 
@@ -22,7 +22,13 @@ GUNICORN = "{python} -m gunicorn --bind 127.0.0.1:{port} --workers 2 --threads 2
 @contextmanager
 def served(command: str, variant: str, folder: Path, database_url: str = "") -> Iterator[str]:
     """Seeds a database, serves a variant from it, and yields the server's address."""
-    environ = {**QUICK, "PYTHONPATH": str(ROOT), "NEWSDESK_DATA": str(folder / "data"), "DATABASE_URL": database_url}
+    environ = {
+        **QUICK,
+        **CALM,
+        "PYTHONPATH": str(ROOT),
+        "NEWSDESK_DATA": str(folder / "data"),
+        "DATABASE_URL": database_url,
+    }
     seed = [sys.executable, "-m", "newsdesk.seed", "--articles", str(ARTICLES), "--variant", variant]
     subprocess.run(seed, env={**os.environ, **environ}, check=True)
     port = free_port()

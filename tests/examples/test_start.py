@@ -1,11 +1,17 @@
 """Starting: what importing leaves behind, and what an app without a database says."""
 
 import json
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
+from sqlalchemy import event, text
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from tests.examples.conftest import CALM, Site
+from tests.examples.promises import created
 
 INSPECT = """
 import json, os, sys, threading
@@ -47,7 +53,7 @@ for path in ("/", "/api/articles", "/newsletter"):
     assert reply.headers["Retry-After"]
 assert client.get("/duplicates").status_code == 200
 """
-    done = python(environ, code)
+    done = python(environ | CALM, code)
     assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr
     first = done.stderr.splitlines()[0]
@@ -70,39 +76,38 @@ assert client.get("/").status_code == 200
     assert done.returncode == 0, done.stderr
 
 
-def test_a_busy_database_is_503(environ: dict[str, str]) -> None:
+def test_a_busy_database_is_503(app_site: Site, data: Path) -> None:
     """While somebody else holds the database, a change is refused for now, and nothing is lost or half done."""
-    code = """
-import sqlite3
-from newsdesk import config
-config.connect_args = lambda variant: {"timeout": 0}
-from newsdesk.seed import main
-assert main(["--articles", "30"]) == 0
-from newsdesk.app import app
-other = sqlite3.connect(config.sqlite_file("app"), isolation_level=None)
-other.execute("BEGIN IMMEDIATE")
-client = app.test_client()
-reply = client.delete("/api/articles/1")
-assert reply.status_code == 503 and "busy" in reply.json["error"]["message"], reply.text
-assert client.get("/api/articles/1").status_code == 200
-other.execute("ROLLBACK")
-assert client.delete("/api/articles/1").status_code == 204
-"""
-    done = python(environ, code)
-    assert done.returncode == 0, done.stderr
+    fetch = app_site.fetch()
+    path = created(fetch)
+
+    def wait_for_nobody(connection: DBAPIConnection, *_: object) -> None:
+        connection.cursor().execute("PRAGMA busy_timeout = 0")
+
+    event.listen(app_site.engine, "checkout", wait_for_nobody)
+    try:
+        with closing(sqlite3.connect(data / "app.sqlite3", isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            refusal = fetch("DELETE", path)
+            assert "busy" in refusal.json()["error"]["message"]
+            assert (refusal.status, refusal.headers["retry-after"]) == (503, "1")
+            assert fetch("GET", path).status == 200
+            other.execute("ROLLBACK")
+        assert fetch("DELETE", path).status == 204
+    finally:
+        event.remove(app_site.engine, "checkout", wait_for_nobody)
+        app_site.engine.dispose()
 
 
-def test_a_bug_is_still_a_500(environ: dict[str, str]) -> None:
+def test_a_bug_is_still_a_500(
+    app_site: Site, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     """What the database refuses for our own fault is not dressed up: 500 with a traceback in the log."""
-    code = """
-from sqlalchemy import text
-from newsdesk.seed import main
-assert main(["--articles", "1"]) == 0
-from newsdesk.app import app, db
-app.add_url_rule("/api/bug", view_func=lambda: str(db().execute(text("SELECT nonsense"))))
-reply = app.test_client().get("/api/bug")
-assert reply.status_code == 500 and reply.json["error"]["message"] == "Something went wrong here.", reply.text
-"""
-    done = python(environ, code)
-    assert done.returncode == 0, done.stderr
-    assert "nonsense" in done.stderr
+    from newsdesk import app_queries
+
+    monkeypatch.setattr(app_queries, "find", lambda session, _key: session.execute(text("SELECT nonsense")))
+    reply = app_site.fetch()("GET", "/api/articles/1")
+    assert reply.status == 500
+    assert reply.json()["error"]["message"] == "Something went wrong here."
+    assert "nonsense" in caplog.text
+    assert "Traceback" in caplog.text

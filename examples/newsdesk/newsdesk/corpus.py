@@ -6,7 +6,8 @@ M. D. Lee, B. Pincombe, M. Welsh (2005): An empirical evaluation of models of te
 import random
 import re
 from functools import cache
-from importlib.resources import files
+from importlib.util import find_spec
+from pathlib import Path
 from typing import NamedTuple
 
 # The two files have different encodings; the smaller one holds a pound sign in Latin-1.
@@ -51,8 +52,13 @@ class Draft(NamedTuple):
 @cache
 def texts() -> tuple[str, ...]:
     """The 350 articles, as they were printed."""
-    folder = files("gensim").joinpath("test", "test_data")
-    lines = (line for name, code in _FILES for line in folder.joinpath(name).read_text(encoding=code).splitlines())
+    gensim = find_spec("gensim")  # only looked up: importing it takes a second, which the seed need not spend
+    if gensim is None or gensim.origin is None:
+        raise ModuleNotFoundError(
+            "No gensim, which brings the articles: pip install -r requirements.txt", name="gensim"
+        )
+    folder = Path(gensim.origin).parent / "test" / "test_data"
+    lines = (line for name, code in _FILES for line in (folder / name).read_text(encoding=code).splitlines())
     return tuple(line.strip() for line in lines if line.strip())
 
 
