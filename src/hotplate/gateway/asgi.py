@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from typing import Any
 
@@ -50,6 +51,9 @@ def adapt(app: ASGIApp, host: Host, state: dict[str, Any] | None, sockets: OpenS
 
     async def on_loop(scope: Scope, receive: Receive, send: Send) -> None:
         await host.on_loop()
+        exchange = scope.get("hotplate.exchange")
+        if exchange is not None:
+            exchange.task = asyncio.current_task()  # what the time-out is to cancel
         if state is not None:
             scope["state"] = state.copy()
         if scope["type"] == "websocket":
