@@ -1,0 +1,105 @@
+"""Makes an ASGI app of a WSGI app, for the end of the pipeline."""
+
+from __future__ import annotations
+
+import asyncio
+from asyncio import _get_running_loop as running_loop
+from collections.abc import Callable
+from contextvars import copy_context
+from functools import partial
+from io import BytesIO
+
+from hotplate.gateway.types import ASGIApp, Message, Receive, Scope, Send
+from hotplate.gateway.wsgi import body
+from hotplate.gateway.wsgi.environ import environ_of
+from hotplate.gateway.wsgi.host import Host
+from hotplate.gateway.wsgi.response import Response, WSGIApp
+from hotplate.settings import Settings
+
+# In these a request without Content-Length and Transfer-Encoding has no body (RFC 9112, section 6.3); in HTTP/2 and 3
+# only reading tells.
+_SAYS_WHETHER_BODY = frozenset({"1", "1.0", "1.1"})
+
+
+def adapt(app: WSGIApp, settings: Settings, host: Host) -> ASGIApp:
+    """Return an ASGI app that answers with a WSGI app.
+
+    Args:
+        app: the WSGI app.
+        settings: `spool_size` is read.
+        host: moves requests between threads.
+
+    The result raises what `receive` raises while a request's body is read, and `BrokenOffError` when a response cannot
+    be brought to its end. Errors of the app are logged as `hotplate.app` and answered with 500.
+
+    Example:
+        >>> application = adapt(lambda environ, start_response: [], Settings(), host)  # doctest: +SKIP
+    """
+    spool_size = settings.spool_size
+
+    async def wsgi(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await _no_http(scope, receive, send, host)
+            return
+        environ = environ_of(scope)
+        response = Response(app, environ, host, receive, send)
+        if (
+            environ.get("CONTENT_LENGTH", "0") == "0"
+            and "HTTP_TRANSFER_ENCODING" not in environ
+            and scope["http_version"] in _SAYS_WHETHER_BODY
+        ):
+            environ["wsgi.input"] = BytesIO()
+            await _answer(response, scope, host, send)
+            return
+        await host.on_loop()
+        content = await body.read(receive, spool_size)
+        if content is None:
+            return
+        try:
+            environ["wsgi.input"] = content.file
+            # It is no longer in chunks, and its length is known: RFC 9112, section 7.1.3.
+            if environ.pop("HTTP_TRANSFER_ENCODING", None) or content.length or "CONTENT_LENGTH" in environ:
+                environ["CONTENT_LENGTH"] = str(content.length)
+            await _answer(response, scope, host, send)
+        finally:
+            if content.spooled:
+                content.file.close()
+
+    return wsgi
+
+
+async def _answer(response: Response, scope: Scope, host: Host, send: Send) -> None:
+    # What the app sets in context variables is this request's, from the app's first line to its close().
+    run = copy_context().run
+    turn: Callable[[], tuple[Message, Message] | None] = partial(run, response.respond)
+    exchange = scope.get("hotplate.exchange")
+    if exchange is not None:
+        turn = partial(exchange.run, turn)
+    try:
+        messages = await host.call(turn)
+        if messages is None:
+            return
+        try:
+            await send(messages[0])
+            await send(messages[1])
+        finally:
+            if response.after:
+                if running_loop() is None:  # still in a thread of the pool
+                    run(response.conclude)
+                else:
+                    await host.call(partial(run, response.conclude))
+    except asyncio.CancelledError:
+        response.abandon()
+        raise
+
+
+async def _no_http(scope: Scope, receive: Receive, send: Send, host: Host) -> None:
+    """Answer what WSGI knows nothing of: a lifespan has nothing to do, a WebSocket is turned away with 403."""
+    await host.on_loop()
+    await receive()
+    if scope["type"] == "websocket":
+        await send({"type": "websocket.close", "code": 1000})
+        return
+    await send({"type": "lifespan.startup.complete"})
+    await receive()
+    await send({"type": "lifespan.shutdown.complete"})
