@@ -1,116 +1,233 @@
-"""The real generation and worker around a gateway of a page's length: these tests are about processes, not about HTTP.
+"""Stands in for a generation and its workers: speaks the channel, imports nothing, does as a script file says.
 
-Run as the generation is: `python tests/supervisor/fake_generation.py --channel FD`.
+`script.json` in the working folder is read by each generation when it starts: {"version": "1", "import": "ok",
+"boot": "ok", "fail_slot": -1}. What a worker is asked for over HTTP makes it misbehave; see `_DEEDS`.
 """
 
 from __future__ import annotations
 
-import asyncio
-import io
+import contextlib
+import json
 import os
+import selectors
+import signal
 import socket
-import threading
+import sys
 import time
-import wsgiref.util
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, NamedTuple
+from pathlib import Path
+from typing import Any
 
-from hotplate.apps.load import LoadedApp
+import msgspec
+
+from hotplate.errors import ExitCode
 from hotplate.gateway.traffic import Traffic
-from hotplate.settings import Settings
-from hotplate.supervisor import generation
+from hotplate.supervisor.channel import Channel, Closed
+from hotplate.supervisor.messages import (
+    Beat,
+    BootFailed,
+    Configure,
+    Drain,
+    Drained,
+    Failure,
+    Fork,
+    Forked,
+    FromGeneration,
+    FromWorker,
+    Hung,
+    Imported,
+    ImportFailed,
+    Outgrown,
+    PreloadRefused,
+    Ready,
+    Reaped,
+    Retire,
+    Shed,
+    ToGeneration,
+    ToWorker,
+    Warmed,
+)
+
+_BEAT = 0.05
 
 
-class Outcome(NamedTuple):
-    """How a request went."""
-
-    status: int
-    seconds: float
-    error: BaseException | None
+def _failure(attempted: str, code: ExitCode) -> Failure:
+    return Failure(attempted, "the script says so", "Change the script.", int(code), "line 1 of app.py")
 
 
-class HungRequest(NamedTuple):
-    """A request whose time is up."""
+class FakeWorker:
+    """Answers every request with its pid, slot and version, and closes the connection."""
 
-    method: str
-    path: str
-    started: float
+    def __init__(self, order: Fork, sockets: list[socket.socket], script: dict[str, Any]) -> None:
+        *self.listeners, line = sockets
+        self.channel: Channel[FromWorker, ToWorker] = Channel(line, ToWorker)
+        self.order = order
+        self.script = script
+        self.selector = selectors.DefaultSelector()
+        self.open: set[socket.socket] = set()
+        self.requests = self.shed = 0
+        self.began = self.beaten = self.asked = time.monotonic()
+        self.draining = self.silent = False
 
+    def live(self) -> None:
+        """Boot as the script says, then serve until drained."""
+        match self.script.get("boot", "ok") if self.order.slot != self.script.get("fail_slot") else "fail":
+            case "fail":
+                self.channel.send(BootFailed(_failure(f"warm worker {self.order.slot} up", ExitCode.WARMUP_FAILED)))
+                return
+            case "die":
+                os.kill(os.getpid(), signal.SIGKILL)
+            case "hang":
+                time.sleep(600)
+        self.selector.register(self.channel, selectors.EVENT_READ, self.hear)
+        for listener in self.listeners:
+            self.selector.register(listener, selectors.EVENT_READ, self.accept)
+        private = self.script.get("private", 1 << 20)
+        self.channel.send(Ready(0.001, private, (Warmed("/", 0.0005),)))
+        while not (self.draining and not self.open):
+            for key, _events in self.selector.select(_BEAT):
+                key.data(key.fileobj)
+            if not self.silent and time.monotonic() - self.beaten > _BEAT:
+                self.beaten = time.monotonic()
+                idle = 0.0 if self.open else self.beaten - self.asked
+                traffic = Traffic(requests=self.requests, in_flight=len(self.open), idle=idle)
+                self.channel.send(Beat(traffic))
+        self.channel.send(Drained(0))
 
-class FakeGateway:
-    """Answers GETs in threads; /hang is reported as hung first; FAKE_DRAIN is how long a drain lasts."""
-
-    def __init__(self, app: LoadedApp, settings: Settings) -> None:
-        self._app = app.app
-        self.on_hung: Callable[[Any, str], None] = lambda _request, _stack: None
-        self._requests = 0
-        self._in_flight = 0
-        self._shed = 0
-        self._servers: list[asyncio.Server] = []
-
-    async def startup(self) -> None:
-        """Do nothing."""
-
-    async def warm(self, path: str) -> Outcome:
-        """Ask the app itself."""
-        began = time.perf_counter()
+    def hear(self, _channel: object) -> None:
+        """Obey the master; without one, drain."""
         try:
-            status, _body = await asyncio.to_thread(self._call, path)
-        except Exception as error:  # noqa: BLE001  whatever the app raises
-            return Outcome(500, time.perf_counter() - began, error)
-        return Outcome(status, time.perf_counter() - began, None)
+            for order, _fds in self.channel.feed():
+                match order:
+                    case Drain():
+                        self.drain()
+                    case Shed():
+                        self.shed += order.connections
+        except Closed:
+            os._exit(0)
 
-    def serve(self, listeners: Sequence[socket.socket]) -> None:
-        """Accept connections."""
-        self._tasks = [asyncio.ensure_future(self._accept(listener)) for listener in listeners]
+    def drain(self) -> None:
+        """Accept no more."""
+        if not self.draining:
+            self.draining = True
+            for listener in self.listeners:
+                self.selector.unregister(listener)
 
-    async def _accept(self, listener: socket.socket) -> None:
-        self._servers.append(await asyncio.start_server(self._answer, sock=listener.dup()))
+    def accept(self, listener: socket.socket) -> None:
+        """Take a connection."""
+        with contextlib.suppress(BlockingIOError):
+            connection, _address = listener.accept()
+            connection.setblocking(True)
+            self.selector.register(connection, selectors.EVENT_READ, self.answer)
+            self.open.add(connection)
 
-    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        head = await reader.readuntil(b"\r\n\r\n")
-        path = head.split(b" ")[1].decode()
-        self._in_flight += 1
-        if path == "/hang":
-            self.on_hung(HungRequest("GET", path, time.perf_counter() - 30.0), "the stack")
-        status, body = await asyncio.to_thread(self._call, path)
-        self._requests += 1
-        self._in_flight -= 1
-        writer.write(b"HTTP/1.1 %d X\r\nX-Shed: %d\r\nConnection: close\r\n\r\n" % (status, self._shed) + body)
-        await writer.drain()
-        writer.close()
+    def answer(self, connection: socket.socket) -> None:
+        """Answer a request, or the byte that ends a slow one."""
+        data = connection.recv(65536)
+        self.asked = time.monotonic()
+        path = data.split(b" ")[1].decode() if data.count(b" ") > 1 else "/"
+        if path == "/slow":  # answered when the client sends something more
+            return
+        if data:
+            self.requests += 1
+            _DEEDS.get(path, lambda _worker: None)(self)
+            body = json.dumps(
+                {
+                    "pid": os.getpid(),
+                    "slot": self.order.slot,
+                    "serial": self.order.serial,
+                    "version": self.script.get("version", "1"),
+                    "shed": self.shed,
+                }
+            ).encode()
+            with contextlib.suppress(OSError):
+                connection.sendall(b"HTTP/1.0 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
+        self.selector.unregister(connection)
+        self.open.discard(connection)
+        connection.close()
 
-    def _call(self, path: str) -> tuple[int, bytes]:
-        environ: dict[str, Any] = {"PATH_INFO": path, "wsgi.input": io.BytesIO()}
-        wsgiref.util.setup_testing_defaults(environ)
-        statuses: list[int] = []
 
-        def start_response(status: str, _headers: object, _exc_info: object = None) -> None:
-            statuses.append(int(status[:3]))
+def _garbage(worker: FakeWorker) -> None:
+    worker.channel.sock.sendall(b"\0\0\0\5\0what?")
 
-        result: Iterable[bytes] = self._app(environ, start_response)
-        body = b"".join(result)
-        return statuses[0], body
 
-    def snapshot(self) -> Traffic:
-        """Say what was served."""
-        return Traffic(requests=self._requests, in_flight=self._in_flight, threads=threading.active_count())
+def _twice(worker: FakeWorker) -> None:
+    worker.channel.send(Ready(0.0, 0, ()))
 
-    def shed(self, count: int, /) -> None:
-        """Note it, for the X-Shed header."""
-        self._shed += count
 
-    async def drain(self, grace: float) -> int:
-        """Close the listeners, and take as long as the environment says."""
-        for server in self._servers:
-            server.close()
-        await asyncio.sleep(min(float(os.environ.get("FAKE_DRAIN", "0")), grace))
-        return self._in_flight
+_DEEDS: dict[str, Any] = {
+    "/exit": lambda _worker: os._exit(3),
+    "/garbage": _garbage,
+    "/ready-again": _twice,
+    "/silent": lambda worker: setattr(worker, "silent", True),
+    "/hung": lambda worker: worker.channel.send(Hung("GET /hung", 30.0, "a stack")),
+    "/outgrown": lambda worker: worker.channel.send(Outgrown("it is too big")),
+}
 
-    async def shutdown(self) -> None:
-        """Leave a trace."""
-        print("gateway shut down")  # noqa: T201  read by the tests
+
+def main() -> None:
+    """Live a generation's life."""
+    sock = socket.socket(fileno=int(sys.argv[-1]))
+    line: Channel[FromGeneration, ToGeneration] = Channel(sock, ToGeneration)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR2):
+        signal.signal(number, signal.SIG_IGN)
+    script = json.loads(Path("script.json").read_text())
+    configured = next(message for message, _fds in line.feed())
+    assert isinstance(configured, Configure)
+    if (preload := configured.preload) != "off" and script.get("import") == "refuse":
+        line.send(PreloadRefused(("a thread named ticker",)))
+        return
+    match script.get("import", "ok"):
+        case "fail":
+            line.send(ImportFailed(_failure("import app", ExitCode.APP_IMPORT_FAILED)))
+            return
+        case "die":
+            os._exit(7)
+        case "hang":
+            time.sleep(600)
+    line.send(Imported("app:app", "wsgi", "flask", 0.1, preload != "off", "as the script says"))
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    rings, bell = socket.socketpair()
+    rings.setblocking(False)
+    bell.setblocking(False)
+    signal.set_wakeup_fd(bell.fileno(), warn_on_full_buffer=False)
+    selector = selectors.DefaultSelector()
+    selector.register(rings, selectors.EVENT_READ)
+    selector.register(line, selectors.EVENT_READ)
+    children: set[int] = set()
+    retired = False
+    with contextlib.suppress(Closed):
+        while children or not retired:
+            for key, _events in selector.select():
+                if key.fileobj is rings:
+                    with contextlib.suppress(BlockingIOError):
+                        rings.recv(4096)
+                    for pid in list(children):
+                        ended, status = os.waitpid(pid, os.WNOHANG)
+                        if ended:
+                            children.discard(pid)
+                            line.send(Reaped(pid, os.waitstatus_to_exitcode(status)))
+                    continue
+                for order, descriptors in line.feed():
+                    retired = retired or isinstance(order, Retire)
+                    if isinstance(order, Fork):
+                        children.add(_fork(line, order, [socket.socket(fileno=fd) for fd in descriptors], script))
+
+
+def _fork(
+    line: Channel[FromGeneration, ToGeneration], order: Fork, sockets: list[socket.socket], script: dict[str, Any]
+) -> int:
+    pid = os.fork()
+    if pid == 0:
+        signal.set_wakeup_fd(-1)
+        line.close()
+        with contextlib.suppress(Closed, msgspec.MsgspecError):
+            FakeWorker(order, sockets, script).live()
+        os._exit(0)
+    line.send(Forked(order.slot, order.serial, pid))
+    for each in sockets:
+        each.close()
+    return pid
 
 
 if __name__ == "__main__":
-    generation.main(serving=lambda: FakeGateway)
+    main()

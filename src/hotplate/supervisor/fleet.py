@@ -55,6 +55,7 @@ class Fleet:
         self.slots: list[Slot] = []
         self.leaving: dict[int, Slot] = {}  # removed slots whose workers have not ended yet
         self.generation: GenerationLink | None = None
+        self.why = ""  # so many slots
         self.paused = True  # not started, asleep or stopping: nobody is replaced
         self.reloading = False
         self.changing = asyncio.Lock()  # held by what changes every slot or their number

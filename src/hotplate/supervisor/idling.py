@@ -6,6 +6,7 @@ import asyncio
 
 from hotplate.supervisor.events import Asleep, Woken
 from hotplate.supervisor.fleet import Fleet
+from hotplate.supervisor.reporting import Reporter
 
 _PARKING = 0.5  # seconds in which workers stop accepting; from then on a connection in a queue is a new one
 
@@ -15,11 +16,12 @@ class Idling:
 
     Args:
         fleet: what sleeps.
+        reporter: says that it does.
     """
 
-    def __init__(self, fleet: Fleet) -> None:
+    def __init__(self, fleet: Fleet, reporter: Reporter) -> None:
         self._fleet = fleet
-        self.asleep = False
+        self._reporter = reporter
 
     async def sleep(self, idle: float) -> None:
         """Stop the workers and return; the first connection starts them again.
@@ -28,7 +30,7 @@ class Idling:
             idle: seconds since the last request.
         """
         async with self._fleet.changing:
-            self.asleep = True
+            self._reporter.asleep = True
             self._fleet.emit(Asleep(idle=idle))
             await self._fleet.rest(self._fleet.settings.grace)
             await asyncio.sleep(_PARKING)
@@ -44,9 +46,9 @@ class Idling:
 
     def wake(self) -> None:
         """Start the workers again."""
-        if not self.asleep:
+        if not self._reporter.asleep:
             return
-        self.asleep = False
+        self._reporter.asleep = False
         self.forget()
         self._fleet.emit(Woken())
         self._fleet.paused = False

@@ -29,6 +29,7 @@ async def launch(fleet: Fleet) -> None:
     worker = await fleet.boot(first, generation)
     fleet.seat(first, worker)
     decision = decide(fleet.settings.workers, worker)
+    fleet.why = decision.why
     fleet.emit(WorkersDecided(workers=decision.value, why=decision.why))
     if decision.warning:
         fleet.emit(Caution(text=decision.warning))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import signal
 from collections.abc import Callable, Coroutine
 
@@ -12,6 +13,8 @@ from hotplate.supervisor.levelling import Leveller, Load
 from hotplate.supervisor.messages import Shed
 from hotplate.supervisor.systemd import Notifier
 from hotplate.supervisor.workerlink import WorkerLink
+
+_log = logging.getLogger("hotplate.master")
 
 INTERVAL = 0.25  # seconds; workers beat as often
 _WAS_AWAY = 2.0  # seconds between two looks after which the master itself was stopped, or the machine asleep
@@ -48,8 +51,11 @@ class Pulse:
                 for worker in self._fleet.nursery.workers:
                     worker.last_heard = now
             last = now
-            self.look(now)
-            await self._rest_if_idle()
+            try:
+                self.look(now)
+                await self._rest_if_idle()
+            except Exception:  # noqa: BLE001  a bug here must not end the serving
+                _log.exception("A bug in the master; it goes on")
 
     def look(self, now: float) -> None:
         """Look once.

@@ -30,6 +30,7 @@ async def scale(fleet: Fleet, by: int) -> int:
             )
         while len(fleet.slots) != wanted:
             await (_grow(fleet) if len(fleet.slots) < wanted else _shrink(fleet))
+            fleet.why = "by order"
             fleet.emit(Scaled(workers=len(fleet.slots)))
         return wanted
 
