@@ -44,6 +44,10 @@ class Sampler:
     async def run(self) -> None:
         """Sample until cancelled."""
         while True:
-            began = time.perf_counter()
-            self._latest = await asyncio.to_thread(private)
-            await asyncio.sleep(max(self._every, _SPARING * (time.perf_counter() - began)))
+            await asyncio.sleep(max(self._every, _SPARING * await asyncio.to_thread(self._sample)))
+
+    def _sample(self) -> float:
+        """Measure, and return the CPU seconds it took."""
+        began = time.thread_time()
+        self._latest = private()
+        return time.thread_time() - began
