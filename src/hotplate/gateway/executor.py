@@ -217,7 +217,7 @@ class Pool:
             member.delay = now - submitted
             try:
                 call()
-            except BaseException:  # whatever ends a call must not end the thread
+            except BaseException:  # noqa: BLE001  # whatever ends a call must not end the thread
                 _log.exception("A call in the thread pool failed")
             del call  # what it held must not live until the next one comes
             member.since = 0.0

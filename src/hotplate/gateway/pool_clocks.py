@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 import threading
@@ -10,6 +11,7 @@ from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 _NANOSECONDS = 1e-9
+_ADDED_UP = 2
 _MOST_SAMPLED = 16
 """Run-queue waits read per tick: 2 microseconds each, and the queue is the same for all threads of a process."""
 
@@ -19,11 +21,13 @@ class Spent(NamedTuple):
 
     Args:
         cpu: CPU time of all of them, in seconds.
-        clear: probability that none of them stood in the run queue while none computed, 0.0 to 1.0.
+        stood: run-queue wait of the two that waited longest, in seconds.
+        clear: probability that none of the others stood in the run queue, 0.0 to 1.0.
     """
 
-    cpu: float
-    clear: float
+    cpu: float = 0.0
+    stood: float = 0.0
+    clear: float = 1.0
 
 
 class Clocks:
@@ -60,7 +64,7 @@ class Clocks:
 
     def _of_process(self, _threads: Iterable[int], _elapsed: float) -> Spent:
         before, self._process = self._process, time.process_time()
-        return Spent(self._process - before, 1.0)
+        return Spent(self._process - before)
 
     def _of_threads(self, threads: Iterable[int], elapsed: float) -> Spent:
         before, now, used = self._cpu, {}, {}
@@ -71,29 +75,31 @@ class Clocks:
                 continue
             used[thread] = clock - before.get(thread, clock)
         self._cpu = now
-        return Spent(sum(used.values()), self._clear(used, elapsed))
+        return Spent(sum(used.values()), *self._stood(used, elapsed))
 
-    def _clear(self, used: dict[int, float], elapsed: float) -> float:
-        """Return the product of each thread's share of the time it did not compute that it did not stand in the queue.
+    def _stood(self, used: dict[int, float], elapsed: float) -> tuple[float, float]:
+        """Return `Spent.stood` and `Spent.clear`.
 
-        That treats the threads as independent, which those that wait for different things are.
+        Who holds the GIL and who feeds it wait one after the other, so the two longest waits add up. The rest are taken
+        to be independent, as threads that wait for different things are: a crowd that wakes at once waits at once, and
+        the sum of its waits would tell of a need for cores that one GIL cannot use.
         """
         known = list(used)
         sampled = known[:: max(1, -(-len(known) // _MOST_SAMPLED))]
-        clear, waits = 1.0, {}
+        waits, shares = {}, []
         for thread in sampled:
             wait = self._wait_of(thread)
-            if wait is None:
-                continue
-            waits[thread] = wait
-            spare = elapsed - used[thread]
-            waited = min(wait - self._waits.get(thread, wait), spare)
-            if waited > 0:
-                clear *= 1.0 - waited / spare
+            if wait is not None:
+                waits[thread] = wait
+                spare = max(elapsed - used[thread], 1e-6)
+                shares.append((min(wait - self._waits.get(thread, wait), spare), spare))
         for gone in self._files.keys() - waits.keys():
             os.close(self._files.pop(gone))
         self._waits = waits
-        return float(clear ** (len(known) / len(sampled))) if sampled else 1.0
+        shares.sort(reverse=True)
+        clear = math.prod(1.0 - waited / spare for waited, spare in shares[_ADDED_UP:])
+        stood = sum(waited for waited, _spare in shares[:_ADDED_UP])
+        return stood, clear ** (len(known) / max(1, len(sampled)))
 
     def _wait_of(self, thread: int) -> float | None:
         try:

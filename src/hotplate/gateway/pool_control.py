@@ -13,6 +13,8 @@ from hotplate.gateway.pool_policy import TICK, WINDOW, Policy, Sample
 if TYPE_CHECKING:
     from hotplate.gateway.executor import Pool
 
+_WORK, _STOP = "work", "stop"
+
 
 class Controller:
     """A thread that ticks while the pool is at work and sleeps while it is not.
@@ -25,7 +27,7 @@ class Controller:
     def __init__(self, pool: Pool, policy: Policy) -> None:
         self._pool = pool
         self._policy = policy
-        self._nudges: SimpleQueue[bool] = SimpleQueue()
+        self._nudges: SimpleQueue[str] = SimpleQueue()
         self._started = False
         self._lock = threading.Lock()
 
@@ -35,11 +37,11 @@ class Controller:
             if not self._started:
                 self._started = True
                 threading.Thread(target=self._run, name="pool-control", daemon=True).start()
-        self._nudges.put(True)
+        self._nudges.put(_WORK)
 
     def stop(self) -> None:
         """End the thread."""
-        self._nudges.put(False)
+        self._nudges.put(_STOP)
 
     def _run(self) -> None:
         clocks = Clocks()
@@ -56,7 +58,7 @@ class Controller:
         clocks.spent(self._watched(), 0.0)
         while not policy.is_quiet(last) or not pool.sleep():
             try:
-                if not self._nudges.get(timeout=TICK):
+                if self._nudges.get(timeout=TICK) is _STOP:
                     return False
                 continue
             except Empty:
@@ -74,8 +76,8 @@ class Controller:
                 now=now,
                 elapsed=elapsed,
                 cpu=spent.cpu,
+                stood=spent.stood,
                 clear=spent.clear,
-                threads=len(members),
                 running=tuple(now - began for began in since if began),
                 finished=finished,
                 oldest=self._pool.oldest(),
@@ -88,9 +90,9 @@ class Controller:
         """Wait for work; return whether to go on. Idle threads end meanwhile."""
         while True:
             try:
-                return self._nudges.get(timeout=WINDOW if self._pool.threads > 1 else None)
+                return self._nudges.get(timeout=WINDOW if self._pool.threads > 1 else None) is not _STOP
             except Empty:
-                self._adapt(Spent(0.0, 1.0), perf_counter(), WINDOW, 0)
+                self._adapt(Spent(), perf_counter(), WINDOW, 0)
 
     def _watched(self) -> list[int]:
         return [*(member.native_id for member in self._pool.members if member.native_id), *self._pool.callers]

@@ -2,20 +2,22 @@
 
 Theory. A thread that computes for C seconds and waits for W per request keeps a core busy for C / (C + W) of the time,
 so N = cores x utilisation x (1 + W / C) threads keep `cores` busy (Goetz and others, "Java Concurrency in Practice",
-section 8.2; the same follows from Little's law, L = lambda x R). Under the GIL `cores` is 1 for Python code: 1 thread
-for a view that only computes, 21 for one that waits 20 times as long as it computes. More threads than that only hand
-the GIL round: measured with Flask's hello world, 1 / 2 / 4 / 16 / 64 threads answer 12.8 / 9.5 / 9.2 / 9.0 / 8.1
-thousand requests/s.
+section 8.2; it follows from Little's law, L = lambda x R). Under the GIL `cores` is 1 for Python code: 1 thread for a
+view that only computes, 21 for one that waits 20 times as long as it computes. Threads beyond that only hand the GIL
+round: measured with Flask's hello world, 1 / 2 / 4 / 16 / 64 threads answer 12.8 / 9.5 / 9.2 / 9.0 / 8.1 thousand
+requests/s.
 
-C and W change with route, load and neighbours, so N is not computed but approached, with `saturation` (the share of
-time in which some thread computed, or would have if the machine had had a core free) as the signal. While it is low
-and requests queue, threads wait: more are needed, in proportion. While it is high, more would not help and fewer
-might do. This is the integral controller that .NET's thread pool approaches by "hill climbing" on throughput (Hellerstein
-and others, "Optimizing Concurrency Levels in the .NET ThreadPool", 2008), with a signal that needs no experiment to read.
+C and W change with route, load and neighbours, so N is not computed but approached. The signal is saturation: the share
+of time in which some thread computed, or would have if the machine had had a core for it. While requests queue and
+saturation is low, threads wait, and more are needed, in proportion. While it is high, more would not help and fewer
+might do, so a smaller pool is tried. .NET's thread pool climbs towards the same point by varying N and watching
+throughput (Hellerstein and others, "Optimizing Concurrency Levels in the .NET ThreadPool", 2008); saturation tells
+which way to go without the experiment.
 
-Two things it would get wrong have a rule of their own: one long request must not hold up the short ones behind it, even
-if it computes all the time (a straggler's place is filled, as the Go scheduler refills that of a thread stuck in a system
-call); and native code that releases the GIL may use more than one core, where the worker has them (a probe finds out).
+Two things that would get wrong have a rule of their own. One long request must not hold up the short ones behind it,
+even if it computes all the time: a straggler's place is filled, as Go's scheduler replaces a thread stuck in a system
+call. And native code that releases the GIL may use more than one core where the worker has them: now and then one more
+thread is tried, and a core counts as usable once it was used.
 """
 
 from __future__ import annotations
@@ -24,34 +26,35 @@ import math
 from typing import NamedTuple
 
 TICK = 0.01
-"""Seconds between looks: a request that comes while every thread waits is taken within 2 of them."""
+"""Seconds between looks: a request that comes while every thread waits is taken within two of them."""
 
 OLD = 0.005
-"""Seconds after which a queued request counts as backlog: the target of Facebook's CoDel (folly/executors/Codel.cpp)."""
+"""Seconds after which a queued request counts as backlog: the target of Facebook's CoDel (folly, Codel.cpp)."""
+
+WAITING = 0.5
+"""Saturation below which the pool may double at every look, and keeps a thread spare for the next request."""
 
 LOW, TARGET, HIGH = 0.88, 0.95, 0.95
 """Saturation below which backlog means that threads wait; what growth aims at; above which fewer might do."""
 
-SPARE_BELOW = 0.5
-"""Saturation below which a thread is kept spare, so that the next request need not wait for a look."""
+FAST, SLOW = 0.06, 0.15
+"""Time constants of the moving averages of saturation, in seconds: waiting threads wake in crowds."""
 
-SMOOTH = 0.06
-"""Time constant of the moving average of saturation, in seconds: waiting threads wake in crowds."""
+STEP_UP, STEP_DOWN = 0.1, 0.2
+"""Seconds to watch a new size before growing in proportion, and before trying a smaller one."""
 
-SETTLE = 0.15
-"""Seconds to watch a smaller pool before making it smaller still."""
-
-SHRINK = 0.7
+SHRINK = 0.5
 """What is left of the pool after one step down."""
 
-HOLD, LONGEST_HOLD = 2.0, 60.0
-"""Seconds to keep away from a size that proved too small; doubled each time it proves so again."""
+HOLD, LONGEST_HOLD = 2.0, 30.0
+"""Seconds during which a size that proved too small, or a thread that proved useless, is not tried again; doubled each
+time it proves so once more."""
 
-STUCK, SURELY_STUCK = 0.05, 1.0
-"""Bounds of the age, 4 times the usual, at which a running request counts as a straggler; seconds."""
+STUCK, SURELY_STUCK, UNUSUAL = 0.05, 1.0, 4.0
+"""A running request is a straggler at 4 times the usual age, within these bounds in seconds."""
 
 WINDOW = 5.0
-"""Seconds for which idle threads are kept: starting one takes 0.1 ms, keeping one about 30 KiB."""
+"""Seconds for which idle threads are kept: starting one takes 0.1 ms, keeping one some 30 KiB."""
 
 QUIET = 0.2
 """Seconds without work after which nobody needs to look."""
@@ -64,8 +67,8 @@ class Sample(NamedTuple):
         now: the time.
         elapsed: since the look before.
         cpu: CPU time that Python threads used meanwhile.
-        clear: probability that none of them stood in the kernel's run queue, as they would with a core to themselves.
-        threads: how many there are.
+        stood: time that those of them stood in the kernel's run queue that did so longest.
+        clear: probability that none of the others did.
         running: age of each running request.
         finished: requests that ended meanwhile.
         oldest: age of the oldest queued request, 0.0 for none.
@@ -74,8 +77,8 @@ class Sample(NamedTuple):
     now: float
     elapsed: float
     cpu: float
+    stood: float
     clear: float
-    threads: int
     running: tuple[float, ...]
     finished: int
     oldest: float
@@ -86,84 +89,125 @@ class Policy:
 
     Args:
         maximum: most threads.
-        cores: cores that native code without the GIL may use.
+        cores: cores this worker may use; beyond 1 only native code without the GIL can.
     """
 
     def __init__(self, maximum: int, cores: float = 1.0) -> None:
         self._maximum = maximum
         self._cores = max(1.0, cores)
         self._size = 1
-        self._smooth = 0.0
+        self._saturation = self._fast = self._slow = 0.0
+        self._computing = 0.0
         self._changed = -math.inf
-        self._shrunk = -math.inf
-        self._hold = HOLD
-        self._held_until = -math.inf
-        self._usual = 0.0
-        self._peak = self._last_peak = 0
-        self._rotated = -math.inf
         self._worked = -math.inf
+        self._usual = 0.0
+        self._floor = _Avoided()
+        self._shrunk, self._shrunk_from = -math.inf, 1
+        self._useless = _Avoided()
+        self._probed = 0.0
+        self._peaks = (0, 0)
+        self._window_began = -math.inf
 
     def step(self, sample: Sample) -> int:
         """Return how many threads the pool should have after this look."""
         now = sample.now
-        running = len(sample.running)
-        if running or sample.oldest:
+        self._observe(sample)
+        if sample.running or sample.oldest:
             self._worked = now
-        self._note(sample)
-        saturation = self._saturation(sample)
-        wanted = self._size
-        if sample.oldest > OLD and max(saturation, self._smooth) < LOW:
-            wanted = self._grown(max(saturation, self._smooth))
-        elif running >= self._size and self._smooth < SPARE_BELOW:
-            wanted = self._size + 1
-        elif self._smooth >= HIGH and now - self._changed >= SETTLE and now >= self._held_until:
-            wanted = int(self._size * SHRINK)
-        wanted = self._without_idle(wanted, now)
-        self._resize(max(1, min(wanted, self._maximum)), now)
+        wanted = self._without_idle(self._approached(sample), sample)
+        self._settle(max(1, min(wanted, self._maximum)), now)
         return min(self._size + self._stragglers(sample), self._maximum)
 
     def is_quiet(self, now: float) -> bool:
         """Whether nobody needs to look before the next request comes."""
         return now - self._worked > QUIET
 
-    def _saturation(self, sample: Sample) -> float:
+    def _observe(self, sample: Sample) -> None:
         elapsed = max(sample.elapsed, 1e-6)
-        busy = min(1.0, sample.cpu / elapsed)
-        saturation = 1.0 - (1.0 - busy) * sample.clear
-        self._smooth += (saturation - self._smooth) * (1.0 - math.exp(-elapsed / SMOOTH))
-        return saturation
-
-    def _grown(self, saturation: float) -> int:
-        """Return the size that would reach the target if every thread behaved as those there are; at most twice as many."""
-        return max(self._size + 1, math.ceil(self._size * min(2.0, TARGET / max(saturation, 0.01))))
-
-    def _note(self, sample: Sample) -> None:
-        """Follow the usual duration of a request: the time spent in all of them, over how many ended (Little's law)."""
-        running = len(sample.running)
+        computing = sample.cpu / elapsed
+        self._computing += (computing - self._computing) * -math.expm1(-elapsed / FAST)
+        usable = min(max(1.0, self._computing), self._cores)
+        self._saturation = 1.0 - max(0.0, 1.0 - computing / usable - sample.stood / elapsed) * sample.clear
+        if self.is_quiet(sample.now):
+            self._fast = self._slow = self._saturation
+        self._fast += (self._saturation - self._fast) * -math.expm1(-elapsed / FAST)
+        self._slow += (self._saturation - self._slow) * -math.expm1(-elapsed / SLOW)
         if sample.finished:
-            mean = max(running, 1) * sample.elapsed / sample.finished
+            # Little's law: the time spent in all requests, over how many ended.
+            mean = max(len(sample.running), 1) * elapsed / sample.finished
             self._usual += (mean - self._usual) * min(0.5, sample.finished / 100)
-        self._peak = max(self._peak, running)
 
-    def _without_idle(self, wanted: int, now: float) -> int:
-        if now - self._rotated < WINDOW:
+    def _approached(self, sample: Sample) -> int:
+        """Return the next size on the way to the one that just saturates."""
+        size, backlog, settled = self._size, sample.oldest > OLD, sample.now - self._changed
+        if backlog and max(self._saturation, self._fast) < WAITING:
+            return 2 * size
+        if backlog and max(self._fast, self._slow) < LOW:
+            return max(size + 1, math.ceil(size * TARGET / self._slow)) if settled >= STEP_UP else size
+        if len(sample.running) >= size and max(self._saturation, self._fast) < WAITING:
+            return size + 1
+        if self._slow < HIGH or settled < STEP_DOWN:
+            return size
+        if self._cores > 1.0 and backlog and (wanted := self._probe(sample.now)) is not None:
             return wanted
-        needed = max(self._peak, self._last_peak) + 1
-        self._last_peak, self._peak, self._rotated = self._peak, 0, now
-        return min(wanted, needed)
+        return max(int(size * SHRINK), self._floor.size_at(sample.now))
 
-    def _stragglers(self, sample: Sample) -> int:
-        """Return how many running requests have been at it so long that those behind them need a thread of their own."""
-        if sample.oldest <= OLD:
-            return 0
-        age = min(max(STUCK, 4 * self._usual), SURELY_STUCK)
-        return sum(1 for running in sample.running if running > age)
+    def _probe(self, now: float) -> int | None:
+        """Return one thread more, to see whether it finds a core of its own, or one less when it did not."""
+        if self._probed:
+            gained, self._probed = self._computing > 1.15 * self._probed, 0.0
+            if not gained:
+                self._useless.avoid(self._size, now)
+                return self._size - 1
+        if self._computing < self._cores - 0.5 and not self._useless.size_at(now):
+            self._probed = self._computing
+            return self._size + 1
+        # Fewer threads could not use the cores that these do.
+        return self._size if self._computing > 1.15 else None
 
-    def _resize(self, wanted: int, now: float) -> None:
+    def _without_idle(self, wanted: int, sample: Sample) -> int:
+        """Return no more than were at work at once lately, and one."""
+        before, peak = self._peaks
+        self._peaks = before, max(peak, len(sample.running))
+        if sample.now - self._window_began < WINDOW:
+            return wanted
+        self._peaks, self._window_began = (peak, 0), sample.now
+        return min(wanted, max(before, peak) + 1)
+
+    def _settle(self, wanted: int, now: float) -> None:
         if wanted == self._size:
             return
-        if wanted > self._size and now - self._shrunk < 2 * SETTLE:
-            self._held_until, self._hold = now + self._hold, min(2 * self._hold, LONGEST_HOLD)
-        elif wanted < self._size:
-            self._shrunk = now
-        self._size, self._changed = wanted, now
+        if wanted < self._size:
+            self._shrunk, self._shrunk_from = now, self._size
+        elif now - self._shrunk < 2 * STEP_DOWN:
+            # Back at once to what was enough.
+            wanted = max(wanted, self._shrunk_from)
+            self._floor.avoid(wanted, now)
+        self._size, self._changed, self._slow = wanted, now, self._fast
+
+    def _stragglers(self, sample: Sample) -> int:
+        """Return how many requests have been running so long that those behind them need threads of their own."""
+        if sample.oldest <= OLD:
+            return 0
+        age = min(max(STUCK, UNUSUAL * self._usual), SURELY_STUCK)
+        return sum(1 for running in sample.running if running > age)
+
+
+class _Avoided:
+    """A size not to be passed for a while, and for twice as long each time it is tried in vain."""
+
+    def __init__(self) -> None:
+        self._size = 0
+        self._until = -math.inf
+        self._hold = HOLD
+
+    def avoid(self, size: int, now: float) -> None:
+        """Do not pass `size`."""
+        if now - self._until > self._hold:
+            self._hold = HOLD  # that was long ago
+        self._size, self._until = size, now + self._hold
+        self._hold = min(2 * self._hold, LONGEST_HOLD)
+
+    def size_at(self, now: float) -> int:
+        """Return the size that holds now, 0 for none."""
+        return self._size if now < self._until else 0
