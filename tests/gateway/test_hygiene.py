@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,16 +12,16 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.gateway.corpus.cases import CASES, REFUSABLE, SETTLED, Case
+from tests.gateway.corpus.plane import ROOT, Address, plane, talk
+from tests.support.waiting import wait_until
 
 from hotplate.gateway import hygiene as module
-from hotplate.gateway.body_hygiene import BodyRefusedError, GuardedReceive
+from hotplate.gateway.body_hygiene import GuardedReceive
 from hotplate.gateway.hygiene import correct, fault, hygiene
 from hotplate.gateway.limits import Limits
 from hotplate.gateway.request_rules import FIELD_RULES, SINGLE
 from hotplate.gateway.types import Message, Receive, Scope, Send
-from tests.gateway.corpus.cases import CASES, REFUSABLE, SETTLED, Case
-from tests.gateway.corpus.plane import ROOT, Address, plane, talk
-from tests.support.waiting import wait_until
 
 by_name = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 
@@ -132,12 +133,6 @@ def test_gunicorn_lets_pass_what_we_refuse(gunicorn: Address) -> None:
     assert "no host" in passed
 
 
-def test_a_refusal_reaches_a_client_that_is_still_sending(front: Address) -> None:
-    """The 413 to an upload is readable although the body was not taken."""
-    data = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999\r\n\r\n" + b"x" * 65536
-    assert talk(front, data).status == 413
-
-
 def test_the_scope_is_what_asgi_asks_for(front: Address) -> None:
     """Ports are numbers, the path is decoded, the query is apart, and there is a root path."""
     seen = talk(front, b"GET /%C3%A4?q=%20 HTTP/1.1\r\nHost: a\r\nX_Y: forged\r\nX-Y: real\r\n\r\n").seen["scope"]
@@ -244,7 +239,7 @@ def test_the_short_way_decides_as_the_long_one(scope: dict[str, Any]) -> None:
 
     refused = fault({**scope, "headers": [*scope["headers"]]}, Limits())
     with pytest.raises(StopIteration):
-        hygiene(app, Limits())({**scope}, nothing, nothing).__await__().send(None)  # type: ignore[attr-defined]  # a coroutine's
+        hygiene(app, Limits())({**scope}, nothing, nothing).__await__().send(None)
     assert bool(passed) == (refused is None)
 
 
@@ -260,27 +255,27 @@ def test_what_is_learnt_is_bounded(fields: list[bytes]) -> None:
 # ---------------------------------------------------------------- bodies by themselves
 
 
-async def _drain(messages: list[Message], scope: Scope, limits: Limits) -> bytes:
+def _run(messages: list[Message], limits: Limits | None = None, **marks: Any) -> tuple[bytes, GuardedReceive]:
+    """Read a body as an app does, and once more afterwards."""
+    waiting = [*messages, {"type": "http.disconnect"}]
+
     async def receive() -> Message:
-        return messages.pop(0)
+        return waiting.pop(0)
 
-    guarded = GuardedReceive(receive, scope, limits)
-    body = b""
-    while True:
-        message = await guarded()
-        body += message["body"]
-        if not message["more_body"]:
-            assert (await guarded())["type"] == "http.disconnect"
-            return body
+    guard = GuardedReceive(receive, scope_of(**marks), limits or Limits())
 
+    async def read() -> bytes:
+        body, more = b"", True
+        while more:
+            message = await guard()
+            body += message.get("body", b"")
+            more = message.get("more_body", False)
+        assert (await guard())["type"] == "http.disconnect"
+        return body
 
-def _run(messages: list[Message], limits: Limits | None = None, **marks: Any) -> bytes:
-    coroutine = _drain([*messages, {"type": "http.disconnect"}], scope_of(**marks), limits or Limits())
-    try:
-        coroutine.send(None)
-    except StopIteration as end:
-        return bytes(end.value)
-    raise AssertionError("it waited")
+    with pytest.raises(StopIteration) as ended:
+        read().send(None)
+    return ended.value.value, guard
 
 
 def _part(body: bytes, *, more: bool) -> Message:
@@ -289,7 +284,8 @@ def _part(body: bytes, *, more: bool) -> Message:
 
 def test_a_body_within_the_limit_passes_unchanged() -> None:
     """The limit itself is allowed."""
-    assert _run([_part(b"ab", more=True), _part(b"c", more=False)], Limits(body=3)) == b"abc"
+    body, guard = _run([_part(b"ab", more=True), _part(b"c", more=False)], Limits(body=3))
+    assert (body, guard.refusal) == (b"abc", None)
 
 
 @pytest.mark.parametrize(
@@ -302,24 +298,26 @@ def test_a_body_within_the_limit_passes_unchanged() -> None:
     ],
     ids=["too large", "cut short", "bad chunks", "trailers nobody announced"],
 )
-def test_a_faulty_body_is_refused_for_good(messages: list[Message], marks: dict[str, Any], status: int) -> None:
-    """An app that swallows the exception gets it again."""
-    with pytest.raises(BodyRefusedError) as caught:
-        _run(messages, Limits(body=3), **marks)
-    assert caught.value.refusal.status == status
+def test_a_faulty_body_ends_early_for_the_app(messages: list[Message], marks: dict[str, Any], status: int) -> None:
+    """What was fine before it is passed on, then the client seems gone, and stays so."""
+    _body, guard = _run(messages, Limits(body=3), **marks)
+    assert guard.refusal is not None
+    assert guard.refusal.status == status
 
 
-def test_a_refused_body_stays_refused() -> None:
-    """Later calls raise again instead of waiting for a message that never comes."""
-
-    async def receive() -> Message:
-        return {"type": "http.disconnect"}
-
-    guarded = GuardedReceive(receive, scope_of(), Limits())
-    for _ in range(2):
-        with pytest.raises(BodyRefusedError):
-            guarded().__await__().send(None)  # type: ignore[attr-defined]  # a coroutine's
-    assert guarded.refusal is not None
+@pytest.mark.parametrize("chunked", [False, True])
+@pytest.mark.parametrize("size", [2000, 20_000_000])
+def test_a_client_that_sends_all_of_a_large_body_reads_the_413(size: int, chunked: bool) -> None:
+    """Few clients look for an answer before they are done, and a reset connection tells nobody why."""
+    parts = iter([b"x" * 50_000] * (size // 50_000 + 1))
+    with plane("front", limit_body=1000) as address:
+        connection = http.client.HTTPConnection(str(address[0]), int(address[1]), timeout=60)
+        fields = {"Transfer-Encoding": "chunked"} if chunked else {}
+        connection.request("POST", "/", parts if chunked else b"x" * size, fields, encode_chunked=chunked)
+        response = connection.getresponse()
+        assert (response.status, response.getheader("connection")) == (413, "close")
+        assert b"1000 bytes" in response.read()
+        connection.close()
 
 
 def test_half_a_request_line_is_not_answered_by_the_app(front: Address) -> None:

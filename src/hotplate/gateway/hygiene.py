@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Awaitable
 
 from hotplate.gateway.limits import AROUND_FIELD, LONGEST_MEASURED, Limits, body_excess, head_excess
-from hotplate.gateway.refusal import Refusal, refuse
+from hotplate.gateway.refusal import HasLoop, Refusal, refuse, refuse_unread
 from hotplate.gateway.request_rules import (
     BAD_NAME,
     COMMON_METHODS,
@@ -43,7 +43,7 @@ _hosts: set[bytes] = set()
 _servers: dict[tuple[str, str], tuple[str, int | None]] = {}
 
 
-def hygiene(app: ASGIApp, limits: Limits) -> ASGIApp:
+def hygiene(app: ASGIApp, limits: Limits, host: HasLoop | None = None) -> ASGIApp:
     """Return `app` behind the rules of well-formed requests.
 
     Needs neither loop nor thread. Marks requests that announce a body with `hotplate.body` in the scope, and chunked
@@ -52,6 +52,7 @@ def hygiene(app: ASGIApp, limits: Limits) -> ASGIApp:
     Args:
         app: the next layer.
         limits: sizes above which a request is refused with 413, 414 or 431.
+        host: takes the refusal of a large body to the loop, so that a client which is sending gets to read it.
     """
     # The longest method is 20 characters; what is near the limit is measured exactly.
     short_target = limits.request_line - 32
@@ -80,6 +81,8 @@ def hygiene(app: ASGIApp, limits: Limits) -> ASGIApp:
             refusal = None if is_plain else head_excess(scope, limits, value_bytes) or _line_fault(scope)
             refusal = refusal or _fields_fault(scope, notable, limits)
             if refusal is not None:
+                if refusal.status == 413 and host is not None:
+                    return refuse_unread(scope, receive, send, *refusal, host)
                 return refuse(scope, send, *refusal)
         correct(scope)
         return app(scope, receive, send)
@@ -158,14 +161,17 @@ def _settled(scope: Scope, fields: dict[bytes, bytes], dropped: Fields, limits: 
     length = fields.get(b"content-length")
     if length is not None and limits is not None and (refusal := body_excess(length, limits)):
         return refusal
+    if b"transfer-encoding" in fields:
+        scope["hotplate.trailers"] = b"trailer" in fields
+        scope["hotplate.body"] = True
+    elif length is not None and length.strip(b"0"):
+        scope["hotplate.body"] = True
     host = fields.get(b"host")
     if host:
         if len(_hosts) < _MOST_HOSTS:
             _hosts.add(host)
     elif host is not None:
         dropped.append((b"host", host))  # HTTP/1.0 without a Host: the data plane invents an empty one
-    if b"transfer-encoding" in fields:
-        scope["hotplate.trailers"] = b"trailer" in fields
     if dropped:
         scope["headers"] = [field for field in scope["headers"] if field not in dropped]
     return None

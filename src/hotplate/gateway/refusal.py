@@ -4,13 +4,27 @@ Every layer that answers in the app's place for a fault of the request uses it, 
 forgets to close: after a malformed or oversized message nobody knows where the next one starts (RFC 9112, section 9.6).
 """
 
+import asyncio
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
-from hotplate.gateway.types import Scope, Send
+from hotplate.gateway.types import Receive, Scope, Send
 
 Field = tuple[bytes, bytes]
-SERVER: Field = (b"server", b"hotplate")  # or the data plane names itself; no version, as RFC 9110, section 10.2.4 warns
+SERVER: Field = (
+    b"server",
+    b"hotplate",
+)  # or the data plane names itself; no version, as RFC 9110, section 10.2.4 warns
+
+# Seconds to go on reading a body that was refused: in all, and without a byte (nginx' lingering_time and _timeout).
+_LINGER, _SILENCE = 30.0, 5.0
+
+
+class HasLoop(Protocol):
+    """Takes a request's coroutine to the event loop."""
+
+    async def on_loop(self) -> None:
+        """From here on `receive()` and asyncio may be used."""
 
 
 class Refusal(NamedTuple):
@@ -53,14 +67,49 @@ async def refuse(
         return
     prefix = "websocket.http.response" if scope["type"] == "websocket" else "http.response"
     body = text.encode() + b"\n"
-    headers = [
-        (b"content-type", b"text/plain; charset=utf-8"),
-        (b"content-length", b"%d" % len(body)),
-        (b"cache-control", b"no-store"),
-        SERVER,
-        *fields,
-    ]
-    if close and scope.get("http_version", "1.1").startswith("1"):
-        headers.append((b"connection", b"close"))
+    headers = [*_fields(scope, close=close), (b"content-length", b"%d" % len(body)), *fields]
     await send({"type": f"{prefix}.start", "status": status, "headers": headers})
     await send({"type": f"{prefix}.body", "body": b"" if scope.get("method") == "HEAD" else body})
+
+
+async def refuse_unread(  # what `refuse` takes, and a way to the rest of the body
+    scope: Scope, receive: Receive, send: Send, status: int, text: str, host: HasLoop
+) -> None:
+    """Refuse a request whose body is still arriving, so that its sender gets to read why.
+
+    Closing at once would reset the connection under a client that is sending, and most look for an answer only when
+    they are done. So the answer is sent, and what arrives is read and thrown away for as long as nginx does (its
+    `lingering_close`), before the connection ends. A client that asked with `Expect: 100-continue` is not sending.
+
+    Args:
+        scope: what is refused, HTTP.
+        receive: the data plane's, of this request.
+        send: as for `refuse`.
+        status: HTTP status, 4xx.
+        text: one sentence for whoever reads the body.
+        host: takes this coroutine to the loop.
+    """
+    waits = any(name == b"expect" for name, _value in scope["headers"])
+    if waits or not scope.get("http_version", "1.1").startswith("1"):
+        await refuse(scope, send, status, text)
+        return
+    await host.on_loop()
+    # Without a length the response is not over before its last message, and the data plane goes on reading.
+    await send({"type": "http.response.start", "status": status, "headers": _fields(scope, close=True)})
+    await send({"type": "http.response.body", "body": text.encode() + b"\n", "more_body": True})
+    loop = asyncio.get_running_loop()
+    end = loop.time() + _LINGER
+    try:
+        async with asyncio.timeout(_SILENCE) as silence:
+            while (await receive()).get("more_body"):
+                silence.reschedule(min(loop.time() + _SILENCE, end))
+    except TimeoutError:
+        pass
+    await send({"type": "http.response.body", "body": b""})
+
+
+def _fields(scope: Scope, *, close: bool) -> list[Field]:
+    fields = [(b"content-type", b"text/plain; charset=utf-8"), (b"cache-control", b"no-store"), SERVER]
+    if close and scope.get("http_version", "1.1").startswith("1"):
+        fields.append((b"connection", b"close"))
+    return fields

@@ -15,19 +15,18 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TextIO
 
 import msgspec
 
-from hotplate.gateway.body_hygiene import BodyRefusedError, GuardedReceive
+from hotplate.gateway.body_hygiene import guarded
 from hotplate.gateway.dataplane import DataPlane
 from hotplate.gateway.drive import Driver
 from hotplate.gateway.forwarded import forwarded
 from hotplate.gateway.health import health
 from hotplate.gateway.hygiene import hygiene
 from hotplate.gateway.limits import Limits
-from hotplate.gateway.refusal import refuse
-from hotplate.gateway.types import ASGIApp, Receive, Scope, Send
+from hotplate.gateway.types import ASGIApp, Message, Receive, Scope, Send
 from hotplate.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -53,21 +52,19 @@ class _NoPool:
     def submit(self, call: Callable[[], object], /) -> None:
         raise AssertionError("nothing here needs a thread")
 
+    def detach(self) -> bool:
+        raise AssertionError("nothing here needs a thread")
 
-async def _tell(driver: Driver, limits: Limits | None, scope: Scope, receive: Receive, send: Send) -> None:
+
+async def _tell(driver: Driver, scope: Scope, receive: Receive, send: Send) -> None:
     await driver.on_loop()
     if scope["type"] == "websocket":
         await receive()
         await send({"type": "websocket.accept"})
         return
-    messages = []
-    take = receive if limits is None else GuardedReceive(receive, scope, limits)
-    try:
-        while not messages or messages[-1].get("more_body"):
-            messages.append(await take())
-    except BodyRefusedError as error:
-        await refuse(scope, send, *error.refusal)
-        return
+    messages: list[Message] = []
+    while not messages or messages[-1].get("more_body"):
+        messages.append(await receive())
     told = {key: value for key, value in scope.items() if key not in {"asgi", "extensions"}}
     body = json.dumps({"scope": told, "messages": messages}, default=lambda text: text.decode("latin-1")).encode()
     await send({"type": "http.response.start", "status": 200, "headers": []})
@@ -76,12 +73,12 @@ async def _tell(driver: Driver, limits: Limits | None, scope: Scope, receive: Re
 
 def _pipeline(driver: Driver, settings: Settings, *, bare: bool) -> ASGIApp:
     if bare:
-        return partial(_tell, driver, None)
+        return partial(_tell, driver)
     limits = Limits.of(settings)
-    app: ASGIApp = partial(_tell, driver, limits)
+    app = forwarded(partial(_tell, driver), settings.trusted_proxies)
+    app = guarded(app, limits, driver)
     app = health(app, settings.health_path)
-    app = forwarded(app, settings.trusted_proxies)
-    return hygiene(app, limits)
+    return hygiene(app, limits, driver)
 
 
 async def _serve(fd: int, family: str, layers: str, overrides: str) -> None:
@@ -89,9 +86,14 @@ async def _serve(fd: int, family: str, layers: str, overrides: str) -> None:
     driver = Driver(asyncio.get_running_loop(), _NoPool())
     app = _pipeline(driver, settings, bare=layers == "bare")
     with socket.socket(socket.AddressFamily[family], fileno=fd) as listener:
-        DataPlane(app, driver, settings, lambda _scope, error: print(repr(error), file=sys.stderr)).serve([listener])
-        print("serving", flush=True)
+        DataPlane(app, driver, settings, lambda _scope, error: _say(sys.stderr, repr(error))).serve([listener])
+        _say(sys.stdout, "serving")
         await asyncio.Event().wait()
+
+
+def _say(stream: TextIO, line: str) -> None:
+    stream.write(line + "\n")
+    stream.flush()
 
 
 @contextmanager
@@ -117,7 +119,8 @@ def plane(layers: str, unix: Path | None = None, **settings: object) -> Iterator
         finally:
             process.kill()
             process.wait()
-            process.stdout and process.stdout.close()
+            if process.stdout is not None:
+                process.stdout.close()
 
 
 def talk(address: Address, data: bytes, *, ends: bool = False, timeout: float = 60) -> Reply:
