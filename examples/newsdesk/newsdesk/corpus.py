@@ -13,6 +13,10 @@ from typing import NamedTuple
 # The two files have different encodings; the smaller one holds a pound sign in Latin-1.
 _FILES = (("lee_background.cor", "utf-8"), ("lee.cor", "latin-1"))
 _SENTENCE_END = re.compile(r'(?<=[.!?]["”])\s+(?=["“A-Z])|(?<=[.!?])\s+(?=["“A-Z])')
+_FIGURE = re.compile(r"(?<![\w.,:/$-])\d{1,3}(?![\w/%-]|[.,:]\d)")  # a whole number that stands alone
+_DANGLING = frozenset(
+    {"a", "an", "and", "as", "at", "by", "for", "from", "has", "in", "is", "of", "on", "that", "the", "to", "with"}
+)
 
 # A tag belongs to an article that holds one of its words; the order decides which tags an article gets first.
 KEYWORDS: dict[str, str] = {
@@ -21,7 +25,7 @@ KEYWORDS: dict[str, str] = {
     "Fire and weather": "fire fires bushfire storm flood rain winds cyclone mountains",
     "Cricket": "cricket wicket wickets batsman innings waugh bowler",
     "Sport": "match team captain coach cup goal tennis hewitt rugby championship",
-    "Economy": "economy economic bank unemployment tax budget inflation dollar",
+    "Economy": "economy economic unemployment tax budget inflation dollar rates",
     "Business": "company airline ansett qantas shares profit investors hih telstra",
     "Work": "workers union industrial strike wages jobs",
     "Courts": "court judge trial charged jury commission magistrate",
@@ -71,8 +75,10 @@ def sentences(text: str) -> tuple[str, ...]:
 def title_of(text: str, words: int = 9) -> str:
     """A headline: the first words of the text."""
     start = sentences(text)[0].split()
-    cut = " ".join(start[:words]).strip(' ".,;:-')
-    return cut + ("…" if len(start) > words else "")
+    cut = start[:words]
+    while len(start) > words and len(cut) > 1 and cut[-1].lower() in _DANGLING:
+        cut.pop()
+    return " ".join(cut).strip(' ".,;:-') + ("…" if len(start) > words else "")
 
 
 def tags_of(text: str) -> tuple[str, ...]:
@@ -106,5 +112,5 @@ def draft(number: int) -> Draft:
     for _ in range(dice.randint(1, 4)):
         extra = dice.choice(sentences(texts()[dice.choice(others)]))
         kept.insert(dice.randint(1, len(kept)), extra)
-    body = re.sub(r"\b\d{1,3}\b", lambda found: str(max(2, int(found[0]) + dice.randint(-5, 9))), " ".join(kept))
+    body = _FIGURE.sub(lambda found: str(max(2, int(found[0]) + dice.randint(-5, 9))), " ".join(kept))
     return Draft(title_of(body), body, tags_of(body))
