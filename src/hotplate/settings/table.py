@@ -163,15 +163,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             "500 clients waiting on two workers need 250; Tomcat's maxThreads is 200.",
         ),
     ] = 256
-    inline: Annotated[
-        Literal["auto", "off"],
-        Row(
-            "Processes",
-            Choice(("auto", "off")),
-            "Run routes that are measured to be short and never to wait without a thread",
-            "Measured: the hop to a thread is about 10 microseconds, 20 % of a Flask hello world.",
-        ),
-    ] = "auto"
     preload: Annotated[
         Literal["auto", "on", "off"],
         Row(
@@ -305,7 +296,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     server_header: Annotated[
         bool,
         Row(
-            "Requests", Switch(), "Send a Server header", "Off: RFC 9110, section 10.2.4 warns of fine-grained detail."
+            "Requests",
+            Switch(),
+            "Send Hotplate's version in the Server header (off: the header names `hotplate` without a version)",
+            "Off: RFC 9110, section 10.2.4 warns of fine-grained detail.",
         ),
     ] = False
     access_log: Annotated[
