@@ -1,0 +1,1 @@
+"""Promises kept by the real command: processes are started, killed and looked at."""
