@@ -8,8 +8,8 @@ From a trusted peer, `X-Forwarded-For` is walked from right to left, for each pr
 is the first address that is no trusted proxy; what stands left of it is hearsay and is cut off. `X-Forwarded-Proto` and
 `-Host` count where they stand at the client's place, or by their last value. `Forwarded` (RFC 7239) is used only where
 none of the three is present: a proxy that writes one kind passes the client's own words of the other kind through, and
-nearly all proxies write the first. One that writes only `Forwarded` must remove `X-Forwarded-*`. `X-Forwarded-Port` and
-`-Prefix` are left to the app.
+nearly all proxies write the first. One that writes only `Forwarded` must remove `X-Forwarded-*`, and every proxy must
+set or remove each of the three itself, as for any server. `X-Forwarded-Port` and `-Prefix` are left to the app.
 
 Sources: RFC 7239, section 8.1; https://adam-p.ca/blog/2022/03/x-forwarded-for/; nginx' real_ip_recursive.
 """
