@@ -20,7 +20,7 @@ from hotplate.supervisor.channel import Channel, Closed
 from hotplate.supervisor.messages import Beat, Configure, Fork, Forked, FromGeneration, FromWorker, Reaped
 
 Heard = TypeVar("Heard")
-FAKE = (str(Path(__file__).with_name("fake_generation.py")),)
+FAKE = (str(Path(__file__).with_name("fake_gateway.py")),)
 REAL = ("-m", "hotplate.supervisor.generation")
 
 
