@@ -69,20 +69,21 @@ CASES2 = (
 def ask(address: Address, fields: Fields, body: bytes = b"") -> tuple[int, dict[str, Any]]:
     """Send one request and return its status, `RESET` for an error, and what the app saw if it was reached."""
     config = h2.config.H2Configuration(
-        client_side=True, validate_outbound_headers=False, normalize_outbound_headers=False, header_encoding="latin-1"
+        client_side=True, validate_outbound_headers=False, normalize_outbound_headers=False, header_encoding=None
     )
     connection = h2.connection.H2Connection(config=config)
     connection.initiate_connection()
     connection.send_headers(1, list(fields), end_stream=not body)
     if body:
         connection.send_data(1, body, end_stream=True)
+    assert isinstance(address, tuple)
     with socket.create_connection(address, timeout=60) as sock:
         sock.sendall(connection.data_to_send())
         status, text = 0, b""
         while received := _some(sock):
             for event in connection.receive_data(received):
                 if isinstance(event, h2.events.ResponseReceived):
-                    status = int(dict(event.headers or ())[":status"])
+                    status = int(dict(event.headers or ())[b":status"])
                 elif isinstance(event, h2.events.DataReceived):
                     text += event.data or b""
                 elif isinstance(event, h2.events.StreamEnded):
