@@ -23,6 +23,7 @@ from hotplate.gateway.traffic import Traffic
 from hotplate.settings import Settings
 from hotplate.supervisor import worker
 from hotplate.supervisor.channel import Channel
+from hotplate.supervisor.job import Job
 from hotplate.supervisor.messages import (
     Beat,
     BootFailed,
@@ -342,7 +343,7 @@ def test_a_silent_master_does_not_stop_a_worker(tmp_path: Path) -> None:
         line = Line(mine, FromWorker)
         app = load.LoadedApp(print, "app:app", "wsgi", None, "", "app", ())
         settings = Settings(warmup=())
-        job = worker.Job(Birth(0, 1, time.monotonic(), theirs, ()), settings, Target(module="app"), tmp_path, app)
+        job = Job(Birth(0, 1, time.monotonic(), theirs, ()), settings, Target(module="app"), tmp_path, app)
         running = asyncio.create_task(worker.Worker(job, Channel(theirs, ToWorker), Counting(app, settings)).run())
         while not line.heard:
             await asyncio.sleep(0.01)

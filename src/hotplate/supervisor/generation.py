@@ -29,6 +29,7 @@ from hotplate.database import pools
 from hotplate.errors import ExitCode, HotplateError
 from hotplate.supervisor import forksafety, inherit, worker
 from hotplate.supervisor.channel import Channel, Closed
+from hotplate.supervisor.job import GatewayFactory, Job
 from hotplate.supervisor.messages import (
     Configure,
     Failure,
@@ -60,7 +61,7 @@ class Preloaded(NamedTuple):
     doubts: tuple[str, ...]
 
 
-def main(argv: Sequence[str] | None = None, serving: Callable[[], worker.GatewayFactory] | None = None) -> None:
+def main(argv: Sequence[str] | None = None, serving: Callable[[], GatewayFactory] | None = None) -> None:
     """Live a generation's life; never returns.
 
     Args:
@@ -88,7 +89,7 @@ def main(argv: Sequence[str] | None = None, serving: Callable[[], worker.Gateway
 class _Generation:
     """See `main`."""
 
-    def __init__(self, line: Line, configured: Configure, serving: Callable[[], worker.GatewayFactory]) -> None:
+    def __init__(self, line: Line, configured: Configure, serving: Callable[[], GatewayFactory]) -> None:
         self._line = line
         self._settings = configured.settings
         self._preload = configured.preload
@@ -120,7 +121,7 @@ class _Generation:
 
         def work(birth: Birth) -> NoReturn:
             inherit.renew(f"hotplate: worker {birth.slot} {title}", preloaded.engines)
-            worker.main(worker.Job(birth, self._settings, found.target, self._cwd, preloaded.app), factory)
+            worker.main(Job(birth, self._settings, found.target, self._cwd, preloaded.app), factory)
 
         Mold(self._line, work).run(orders)
 
@@ -158,7 +159,7 @@ def _first_orders(line: Line) -> Orders:
     return orders
 
 
-def _real_gateway() -> worker.GatewayFactory:
+def _real_gateway() -> GatewayFactory:
     for name in _FOR_WORKERS:
         with suppress(ModuleNotFoundError):  # uvloop does not exist everywhere
             importlib.import_module(name)

@@ -4,23 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import select
 import signal
-import socket
 import time
 import traceback
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Coroutine
 from contextlib import suppress
-from pathlib import Path
-from typing import Any, NamedTuple, NoReturn, Protocol
+from typing import Any, NoReturn
 
 from hotplate.apps import load
-from hotplate.apps.target import Target
 from hotplate.errors import ExitCode, HotplateError
-from hotplate.gateway.traffic import Traffic
-from hotplate.settings import Settings
-from hotplate.supervisor import inherit, resident
+from hotplate.machine import private
+from hotplate.supervisor import inherit
 from hotplate.supervisor.channel import Channel, Closed
+from hotplate.supervisor.job import GatewayFactory, Job, Request, Serves
 from hotplate.supervisor.messages import (
     Beat,
     BootFailed,
@@ -35,9 +33,9 @@ from hotplate.supervisor.messages import (
     ToWorker,
     Warmed,
 )
-from hotplate.supervisor.mold import Birth
 from hotplate.supervisor.recycle import Recycling
-from hotplate.supervisor.warming import Rehearses, Warming
+from hotplate.supervisor.resident import Sampler
+from hotplate.supervisor.warming import Warming
 
 _log = logging.getLogger("hotplate.worker")
 
@@ -45,40 +43,6 @@ _BEAT = 0.25  # seconds
 _LOOK = 0.05  # seconds between two looks at a draining gateway
 _SLACK = 0.5  # seconds a gateway may be late with its own grace before it is cut off
 _AFTERWARDS = 1.0  # seconds the app's shutdown gets at least, however long the draining took
-
-
-class Request(Protocol):
-    """What is told of a hung request."""
-
-    method: str
-    path: str
-    started: float  # by time.perf_counter
-
-
-class Serves(Rehearses, Protocol):
-    """What a worker wants of its gateway (`hotplate.gateway.server.Gateway`)."""
-
-    on_hung: Callable[[Any, str], None]
-
-    async def startup(self) -> None: ...  # noqa: D102  see Gateway
-    def serve(self, listeners: Sequence[socket.socket]) -> None: ...  # noqa: D102  see Gateway
-    def snapshot(self) -> Traffic: ...  # noqa: D102  see Gateway
-    def shed(self, count: int, /) -> None: ...  # noqa: D102  see Gateway
-    async def drain(self, grace: float) -> int: ...  # noqa: D102  see Gateway
-    async def shutdown(self) -> None: ...  # noqa: D102  see Gateway
-
-
-GatewayFactory = Callable[[load.LoadedApp, Settings], Serves]
-
-
-class Job(NamedTuple):
-    """What a worker is to do; `app` is None where it has to import `target` itself, in the folder `cwd`."""
-
-    birth: Birth
-    settings: Settings
-    target: Target
-    cwd: Path
-    app: load.LoadedApp | None
 
 
 def main(job: Job, factory: GatewayFactory) -> NoReturn:
@@ -133,7 +97,7 @@ class Worker:
         self._gateway = gateway
         self._told_to_leave = asyncio.Event()
         self._deadline = float("inf")  # on the monotonic clock
-        self._memory = resident.Sampler(eager=job.settings.max_memory > 0)
+        self._memory = Sampler(eager=job.settings.max_memory > 0)
         self._recycling = Recycling(job.settings.max_requests, job.settings.max_memory, job.birth.serial)
         gateway.on_hung = self._hung
 
@@ -184,7 +148,7 @@ class Worker:
     def _say_ready(self, warmed: tuple[Warmed, ...]) -> None:
         seconds = time.monotonic() - self._job.birth.began
         with suppress(Closed):  # the end of the line is dealt with where it is read
-            self._line.send(Ready(seconds, resident.private(), warmed))
+            self._line.send(Ready(seconds, private(os.getpid()), warmed))
 
     async def _drain(self) -> int:
         """Have the gateway finish what is there; returns how many requests were cut off."""
