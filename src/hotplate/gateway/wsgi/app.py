@@ -43,10 +43,9 @@ def adapt(app: WSGIApp, settings: Settings, host: Host) -> ASGIApp:
             return
         environ = environ_of(scope)
         response = Response(app, environ, host, receive, send)
-        if (
-            environ.get("CONTENT_LENGTH", "0") == "0"
-            and "HTTP_TRANSFER_ENCODING" not in environ
-            and scope["http_version"] in _SAYS_WHETHER_BODY
+        length = environ.get("CONTENT_LENGTH")
+        if "HTTP_TRANSFER_ENCODING" not in environ and (
+            length == "0" or (length is None and scope["http_version"] in _SAYS_WHETHER_BODY)
         ):
             environ["wsgi.input"] = BytesIO()
             await _answer(response, scope, host, send)
@@ -58,7 +57,7 @@ def adapt(app: WSGIApp, settings: Settings, host: Host) -> ASGIApp:
         try:
             environ["wsgi.input"] = content.file
             # It is no longer in chunks, and its length is known: RFC 9112, section 7.1.3.
-            if environ.pop("HTTP_TRANSFER_ENCODING", None) or content.length or "CONTENT_LENGTH" in environ:
+            if environ.pop("HTTP_TRANSFER_ENCODING", None) or content.length or length is not None:
                 environ["CONTENT_LENGTH"] = str(content.length)
             await _answer(response, scope, host, send)
         finally:
