@@ -37,9 +37,9 @@ _plain: set[bytes] = set(
     b"upgrade upgrade-insecure-requests user-agent x-forwarded-for x-forwarded-proto x-requested-with".split()
 )
 _most_plain = len(_plain) + _MOST_LEARNT
-# Hosts that passed the rule; a site has few, an attacker may send many.
+# Host fields that passed the rule; a site has few, an attacker may send many.
 _MOST_HOSTS = 256
-_hosts: set[bytes] = set()
+_hosts: set[tuple[bytes, bytes]] = set()
 _servers: dict[tuple[str, str], tuple[str, int | None]] = {}
 
 
@@ -54,7 +54,7 @@ def hygiene(app: ASGIApp, limits: Limits, host: HasLoop | None = None) -> ASGIAp
         limits: sizes above which a request is refused with 413, 414 or 431.
         host: takes the refusal of a large body to the loop, so that a client which is sending gets to read it.
     """
-    # The longest method is 20 characters; what is near the limit is measured exactly.
+    # The longest method has 20 characters; a target near the limit is measured exactly.
     short_target = limits.request_line - 32
     few, small = limits.fields, limits.header_size
 
@@ -64,28 +64,29 @@ def hygiene(app: ASGIApp, limits: Limits, host: HasLoop | None = None) -> ASGIAp
         headers = scope["headers"]
         value_bytes, notable = sift(headers)
         path, query = scope.get("raw_path") or b"", scope["query_string"]
-        # What nearly every request is, decided in one expression each; `fault` comes to the same, and to all else.
-        is_plain = (
-            scope.get("method", "GET") in COMMON_METHODS
+        refusal = None
+        # What nearly every request is, in one expression: a known host and no other field to be looked at. `_found`
+        # comes to the same, and to all else.
+        if not (
+            len(notable) == 1
+            and notable[0] in _hosts
+            and scope.get("method") in COMMON_METHODS
+            and scope.get("http_version") == "1.1"
             and path[:1] == b"/"
             and 37 not in path
             and path.isascii()
             and query.isascii()
-            and scope.get("http_version") == "1.1"
             and len(path) + len(query) <= short_target
             and len(headers) <= few
             and value_bytes + len(headers) * _MEASURED_AROUND <= small
-        )
-        is_known = len(notable) == 1 and notable[0][1] in _hosts and notable[0][0] == b"host"
-        if not (is_plain and is_known and scope["type"] == "http"):
-            refusal = None if is_plain else head_excess(scope, limits, value_bytes) or _line_fault(scope)
-            refusal = refusal or _fields_fault(scope, notable, limits)
-            if refusal is not None:
-                if refusal.status == 413 and host is not None:
-                    return refuse_unread(scope, receive, send, *refusal, host)
-                return refuse(scope, send, *refusal)
-        correct(scope)
-        return app(scope, receive, send)
+        ):
+            refusal = _found(scope, limits, value_bytes, notable)
+        if refusal is None:
+            correct(scope)
+            return app(scope, receive, send)
+        if refusal.status == 413 and host is not None:
+            return refuse_unread(scope, receive, send, *refusal, host)
+        return refuse(scope, send, *refusal)
 
     return clean
 
@@ -105,9 +106,7 @@ def fault(scope: Scope, limits: Limits | None = None) -> Refusal | None:
         >>> fault(scope).text
         'There is more than one Host field (RFC 9112, section 3.2).'
     """
-    value_bytes, notable = sift(scope["headers"])
-    excess = head_excess(scope, limits, value_bytes) if limits is not None else None
-    return excess or _line_fault(scope) or _fields_fault(scope, notable, limits)
+    return _found(scope, limits, *sift(scope["headers"]))
 
 
 def sift(headers: Fields) -> tuple[int, Fields]:
@@ -115,14 +114,18 @@ def sift(headers: Fields) -> tuple[int, Fields]:
     value_bytes = 0
     notable = []
     plain = _plain
-    for field in headers:
-        name, value = field
+    for name, value in headers:
         value_bytes += len(value)
         if name not in plain:
-            notable.append(field)
+            notable.append((name, value))
             if len(name) > LONGEST_MEASURED:
                 value_bytes += len(name)
     return value_bytes, notable
+
+
+def _found(scope: Scope, limits: Limits | None, value_bytes: int, notable: Fields) -> Refusal | None:
+    excess = head_excess(scope, limits, value_bytes) if limits is not None else None
+    return excess or _line_fault(scope) or _fields_fault(scope, notable, limits)
 
 
 def _line_fault(scope: Scope) -> Refusal | None:
@@ -144,7 +147,7 @@ def _fields_fault(scope: Scope, notable: Fields, limits: Limits | None) -> Refus
         name, value = field
         rule = FIELD_RULES.get(name)
         if rule is not None:
-            if not (value in _hosts and name == b"host") and (refusal := rule(value, scope)):
+            if field not in _hosts and (refusal := rule(value, scope)):
                 return refusal
         elif name not in SINGLE and (refusal := _learn(field, dropped)):
             return refusal
@@ -169,7 +172,7 @@ def _settled(scope: Scope, fields: dict[bytes, bytes], dropped: Fields, limits: 
     host = fields.get(b"host")
     if host:
         if len(_hosts) < _MOST_HOSTS:
-            _hosts.add(host)
+            _hosts.add((b"host", host))
     elif host is not None:
         dropped.append((b"host", host))  # HTTP/1.0 without a Host: the data plane invents an empty one
     if dropped:
