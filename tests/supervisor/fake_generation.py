@@ -37,6 +37,7 @@ from hotplate.supervisor.messages import (
     Imported,
     ImportFailed,
     Outgrown,
+    Parked,
     PreloadRefused,
     Ready,
     Reaped,
@@ -111,6 +112,7 @@ class FakeWorker:
             self.draining = True
             for listener in self.listeners:
                 self.selector.unregister(listener)
+            self.channel.send(Parked())
 
     def accept(self, listener: socket.socket) -> None:
         """Take a connection."""
@@ -123,10 +125,11 @@ class FakeWorker:
     def answer(self, connection: socket.socket) -> None:
         """Answer a request, or the byte that ends a slow one."""
         data = connection.recv(65536)
+        if data.startswith(b"GET /slow ") and data.count(b"GET ") == 1:
+            connection.sendall(b"%d\n" % self.order.slot)  # who has it; answered when the client asks for more
+            return
         self.asked = time.monotonic()
         path = data.split(b" ")[1].decode() if data.count(b" ") > 1 else "/"
-        if path == "/slow":  # answered when the client sends something more
-            return
         if data:
             self.requests += 1
             _DEEDS.get(path, lambda _worker: None)(self)
@@ -164,69 +167,91 @@ _DEEDS: dict[str, Any] = {
 }
 
 
+class FakeGeneration:
+    """Says what the script has it say about the import, then forks and reaps."""
+
+    def __init__(self, line: Channel[FromGeneration, ToGeneration], script: dict[str, Any]) -> None:
+        self.line = line
+        self.script = script
+        self.children: set[int] = set()
+        self.retired = False
+        self.rings, self.bell = socket.socketpair()
+
+    def imports(self) -> bool:
+        """Import as the script says; False if there is nothing to fork from."""
+        configured = next(message for message, _fds in self.line.feed())
+        assert isinstance(configured, Configure)
+        preloads = configured.preload != "off"
+        match self.script.get("import", "ok"):
+            case "refuse" if preloads:
+                self.line.send(PreloadRefused(("a thread named ticker",)))
+                return False
+            case "fail":
+                self.line.send(ImportFailed(_failure("import app", ExitCode.APP_IMPORT_FAILED)))
+                return False
+            case "die":
+                os._exit(7)
+            case "hang":
+                time.sleep(600)
+        self.line.send(Imported("app:app", "wsgi", "flask", 0.1, preloads, "as the script says"))
+        return True
+
+    def live(self) -> None:
+        """Fork when told to, until retired and childless, or without a master."""
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        self.rings.setblocking(False)
+        self.bell.setblocking(False)
+        signal.set_wakeup_fd(self.bell.fileno(), warn_on_full_buffer=False)
+        selector = selectors.DefaultSelector()
+        selector.register(self.rings, selectors.EVENT_READ, self.reap)
+        selector.register(self.line, selectors.EVENT_READ, self.obey)
+        with contextlib.suppress(Closed):
+            while self.children or not self.retired:
+                for key, _events in selector.select():
+                    key.data()
+
+    def reap(self) -> None:
+        """Say who has ended."""
+        with contextlib.suppress(BlockingIOError):
+            self.rings.recv(4096)
+        for pid in list(self.children):
+            ended, status = os.waitpid(pid, os.WNOHANG)
+            if ended:
+                self.children.discard(pid)
+                self.line.send(Reaped(pid, os.waitstatus_to_exitcode(status)))
+
+    def obey(self) -> None:
+        """Do what the master says."""
+        for order, descriptors in self.line.feed():
+            match order:
+                case Fork():
+                    self.fork(order, [socket.socket(fileno=descriptor) for descriptor in descriptors])
+                case Retire():
+                    self.retired = True
+
+    def fork(self, order: Fork, sockets: list[socket.socket]) -> None:
+        """Fork a worker."""
+        pid = os.fork()
+        if pid == 0:
+            signal.set_wakeup_fd(-1)
+            self.line.close()
+            with contextlib.suppress(Closed, msgspec.MsgspecError):
+                FakeWorker(order, sockets, self.script).live()
+            os._exit(0)
+        self.children.add(pid)
+        self.line.send(Forked(order.slot, order.serial, pid))
+        for each in sockets:
+            each.close()
+
+
 def main() -> None:
     """Live a generation's life."""
-    sock = socket.socket(fileno=int(sys.argv[-1]))
-    line: Channel[FromGeneration, ToGeneration] = Channel(sock, ToGeneration)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR2):
         signal.signal(number, signal.SIG_IGN)
-    script = json.loads(Path("script.json").read_text())
-    configured = next(message for message, _fds in line.feed())
-    assert isinstance(configured, Configure)
-    if (preload := configured.preload) != "off" and script.get("import") == "refuse":
-        line.send(PreloadRefused(("a thread named ticker",)))
-        return
-    match script.get("import", "ok"):
-        case "fail":
-            line.send(ImportFailed(_failure("import app", ExitCode.APP_IMPORT_FAILED)))
-            return
-        case "die":
-            os._exit(7)
-        case "hang":
-            time.sleep(600)
-    line.send(Imported("app:app", "wsgi", "flask", 0.1, preload != "off", "as the script says"))
-    signal.signal(signal.SIGCHLD, lambda *_: None)
-    rings, bell = socket.socketpair()
-    rings.setblocking(False)
-    bell.setblocking(False)
-    signal.set_wakeup_fd(bell.fileno(), warn_on_full_buffer=False)
-    selector = selectors.DefaultSelector()
-    selector.register(rings, selectors.EVENT_READ)
-    selector.register(line, selectors.EVENT_READ)
-    children: set[int] = set()
-    retired = False
-    with contextlib.suppress(Closed):
-        while children or not retired:
-            for key, _events in selector.select():
-                if key.fileobj is rings:
-                    with contextlib.suppress(BlockingIOError):
-                        rings.recv(4096)
-                    for pid in list(children):
-                        ended, status = os.waitpid(pid, os.WNOHANG)
-                        if ended:
-                            children.discard(pid)
-                            line.send(Reaped(pid, os.waitstatus_to_exitcode(status)))
-                    continue
-                for order, descriptors in line.feed():
-                    retired = retired or isinstance(order, Retire)
-                    if isinstance(order, Fork):
-                        children.add(_fork(line, order, [socket.socket(fileno=fd) for fd in descriptors], script))
-
-
-def _fork(
-    line: Channel[FromGeneration, ToGeneration], order: Fork, sockets: list[socket.socket], script: dict[str, Any]
-) -> int:
-    pid = os.fork()
-    if pid == 0:
-        signal.set_wakeup_fd(-1)
-        line.close()
-        with contextlib.suppress(Closed, msgspec.MsgspecError):
-            FakeWorker(order, sockets, script).live()
-        os._exit(0)
-    line.send(Forked(order.slot, order.serial, pid))
-    for each in sockets:
-        each.close()
-    return pid
+    line: Channel[FromGeneration, ToGeneration] = Channel(socket.socket(fileno=int(sys.argv[-1])), ToGeneration)
+    generation = FakeGeneration(line, json.loads(Path("script.json").read_text()))
+    if generation.imports():
+        generation.live()
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ def say(event: Event) -> None:
 
 def main() -> None:
     """Serve until told to stop."""
-    flags: dict[str, object] = dict(argument.split("=", 1) for argument in sys.argv[1:])
+    flags = dict(argument.split("=", 1) for argument in sys.argv[1:])
     try:
         status = master.run(resolve(flags, os.environ, Path.cwd()), say, FAKE)
     except HotplateError as error:

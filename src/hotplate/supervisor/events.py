@@ -234,8 +234,9 @@ class WorkerOverran(Event, frozen=True):
     abandoned: int
 
     def __str__(self) -> str:
-        what = f"{self.abandoned} unfinished {'request' if self.abandoned == 1 else 'requests'}"
-        return f"Worker {self.slot} (pid {self.pid}) ended with {what}: the grace period was over (--grace)"
+        requests = f"{self.abandoned} unfinished {'request' if self.abandoned == 1 else 'requests'}"
+        left = requests if self.abandoned else "connections or threads of the app still open"
+        return f"Worker {self.slot} (pid {self.pid}) ended with {left}: the grace period was over (--grace)"
 
 
 class GenerationDied(Event, frozen=True):

@@ -34,6 +34,7 @@ from hotplate.supervisor.workerlink import OVERTIME, WorkerLink
 
 _log = logging.getLogger("hotplate.master")
 _LEAST_WAIT = 0.1  # seconds between two attempts that failed
+_GOODBYE = 2.0  # seconds for a generation without workers to end, and for the kernel to end what was killed
 _AFTER_GRACE = OVERTIME + 1.0  # seconds; by then the links have killed what did not end
 
 
@@ -60,6 +61,7 @@ class Fleet:
         self.reloading = False
         self.changing = asyncio.Lock()  # held by what changes every slot or their number
         self.weights: dict[int, int] = {}
+        self._killed = 0
         self._usable = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -120,6 +122,11 @@ class Fleet:
     def misbehaved(self, worker: WorkerLink, what: str) -> None:
         """Say that a worker made no sense; its link kills it, and `lost` follows."""
         self.emit(WorkerMisbehaved(slot=worker.slot, pid=worker.pid, what=what))
+
+    def overran(self, worker: WorkerLink) -> None:
+        """Say that a worker did not end in time; its link kills it."""
+        self._killed += 1
+        self.emit(WorkerOverran(slot=worker.slot, pid=worker.pid, abandoned=worker.traffic.in_flight))
 
     def lost(self, worker: WorkerLink) -> None:
         """Fill the slot of a lost worker."""
@@ -295,20 +302,25 @@ class Fleet:
 
     async def stop(self, grace: float) -> int:
         """End everything within `grace` seconds; returns how many workers had to be killed."""
+        self._killed = 0
         await self.rest(grace)
-        await self._ended(list(self.nursery.workers), grace + _AFTER_GRACE)
-        left = len(self.nursery.workers)
+        await self._ended(grace + _AFTER_GRACE, generations=False)
+        await self._ended(_GOODBYE, generations=True)
         self.kill()
-        return left
+        await self._ended(_GOODBYE, generations=True)
+        return self._killed
 
     def kill(self) -> None:
         """End everything now."""
         for worker in list(self.nursery.workers):
+            self._killed += 1
             worker.kill()
         for generation in list(self.nursery.generations):
             generation.kill()
 
-    async def _ended(self, workers: list[WorkerLink], within: float) -> None:
-        processes = [worker.process.exited for worker in workers if worker.process]
+    async def _ended(self, within: float, *, generations: bool) -> None:
+        processes = [worker.process.exited for worker in self.nursery.workers if worker.process]
+        if generations:
+            processes += [generation.process.exited for generation in self.nursery.generations]
         if processes:
             await asyncio.wait(processes, timeout=within)

@@ -158,6 +158,10 @@ class Outgrown(msgspec.Struct, frozen=True, tag=True):
     why: str
 
 
+class Parked(msgspec.Struct, frozen=True, tag=True):
+    """A draining worker accepts no more: from now on every new connection gets another one."""
+
+
 class Drained(msgspec.Struct, frozen=True, tag=True):
     """The worker leaves; `abandoned` requests had not ended when the grace period was over."""
 
@@ -167,4 +171,4 @@ class Drained(msgspec.Struct, frozen=True, tag=True):
 ToGeneration = Configure | Fork | Retire
 FromGeneration = Imported | ImportFailed | PreloadRefused | Forked | Reaped
 ToWorker = Drain | Shed
-FromWorker = Ready | BootFailed | Beat | Hung | Outgrown | Drained
+FromWorker = Ready | BootFailed | Beat | Hung | Outgrown | Parked | Drained

@@ -104,7 +104,6 @@ class Nursery:
 
         def drop(_ended: object = None) -> None:
             self.workers.discard(worker)
-            worker.generation.forget(worker)
             then()
 
         if worker.process:

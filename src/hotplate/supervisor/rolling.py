@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 
 from hotplate.errors import ExitCode, HotplateError
 from hotplate.supervisor.events import BootRefused, Reloaded, ReloadFailed, Reloading
@@ -10,6 +11,9 @@ from hotplate.supervisor.fleet import Fleet
 from hotplate.supervisor.generationlink import GenerationLink
 from hotplate.supervisor.messages import Failure
 from hotplate.supervisor.systemd import Notifier
+from hotplate.supervisor.workerlink import WorkerLink
+
+_TO_PARK = 0.5  # seconds; it takes milliseconds
 
 
 class Reloader:
@@ -76,6 +80,7 @@ async def roll(fleet: Fleet) -> GenerationLink:
         HotplateError: as the import's or a worker's; every slot is back with the old generation.
     """
     generation = await fleet.nursery.generation(fleet.generation_lost)
+    before = [slot.current for slot in fleet.slots]
     try:
         for slot in list(fleet.slots):
             fleet.seat(slot, await fleet.boot(slot, generation))
@@ -87,7 +92,14 @@ async def roll(fleet: Fleet) -> GenerationLink:
         generation.retire()
         raise
     fleet.adopt(generation)
+    await _parked(before)
     return generation
+
+
+async def _parked(workers: Iterable[WorkerLink | None]) -> None:
+    """Return when new connections meet none of these any more, which is what the end of a reload is to mean."""
+    if parking := [worker.parked for worker in workers if worker]:
+        await asyncio.wait(parking, timeout=_TO_PARK)
 
 
 def _check_survivors(fleet: Fleet, generation: GenerationLink, moved: int) -> None:
@@ -104,6 +116,7 @@ def _check_survivors(fleet: Fleet, generation: GenerationLink, moved: int) -> No
 
 async def _go_back(fleet: Fleet, generation: GenerationLink) -> None:
     """Give slots that were moved to `generation` back to the old one, as long as that lives."""
+    moved = [slot.current for slot in fleet.slots if slot.current and slot.current.generation is generation]
     for slot in list(fleet.slots):
         if slot.current and slot.current.generation is generation and fleet.generation and fleet.generation.usable:
             try:
@@ -111,6 +124,7 @@ async def _go_back(fleet: Fleet, generation: GenerationLink) -> None:
             except HotplateError as error:  # what serves there is better than nothing
                 fleet.emit(BootRefused(slot=slot.index, failure=Failure.of(error)))
     generation.retire()
+    await _parked(worker for worker in moved if not worker.is_warm())
 
 
 def _failed(error: HotplateError) -> HotplateError:

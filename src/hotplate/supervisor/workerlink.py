@@ -15,7 +15,7 @@ import msgspec
 
 from hotplate.gateway.traffic import Traffic
 from hotplate.supervisor.channel import Channel, Closed
-from hotplate.supervisor.messages import Beat, BootFailed, Drain, Drained, Failure, FromWorker, Ready, ToWorker
+from hotplate.supervisor.messages import Beat, BootFailed, Drain, Drained, Failure, FromWorker, Parked, Ready, ToWorker
 from hotplate.supervisor.process import Process, Reaper
 from hotplate.supervisor.states import OutOfOrderError, State, follow
 
@@ -30,6 +30,9 @@ class Listens(Protocol):
 
     def heard(self, worker: WorkerLink, fact: FromWorker) -> None:
         """Take a fact, after the link has noted what it means for itself."""
+
+    def overran(self, worker: WorkerLink) -> None:
+        """Take note that a worker had to be killed, since it did not end in time."""
 
     def lost(self, worker: WorkerLink) -> None:
         """Take note that a worker is not to be counted on any more; it is so told once."""
@@ -59,6 +62,7 @@ class WorkerLink:
         self.state = State.BOOTING
         self.process: Process | None = None
         self.booted: asyncio.Future[Ready | Failure | None] = self._loop.create_future()
+        self.parked: asyncio.Future[None] = self._loop.create_future()  # accepts no more, or is gone
         self.born = self.ready_since = self.last_heard = self._loop.time()
         self.traffic = Traffic()
         self.answered = 0  # requests between the last two beats
@@ -103,7 +107,7 @@ class WorkerLink:
         if self.state is State.READY:
             self.state = follow(self.state, State.DRAINING)
             self.leaving = True
-            self._loop.call_later(grace + OVERTIME, self.kill)
+            self._loop.call_later(grace + OVERTIME, self._end_overtime)
             self.tell(Drain(grace))
         elif self.state is State.BOOTING:
             self.kill()
@@ -114,6 +118,11 @@ class WorkerLink:
             self.process.kill(number)
         elif number == signal.SIGKILL:
             self._doomed = True
+
+    def _end_overtime(self) -> None:
+        if self.process and not self.process.exited.done():
+            self._listener.overran(self)
+            self.kill()
 
     def _is_ready(self) -> bool:
         return isinstance(self.booted.result(), Ready)
@@ -147,6 +156,8 @@ class WorkerLink:
                 self.answered = max(0, fact.traffic.requests - self.traffic.requests)
                 self.traffic = fact.traffic
                 self.private = fact.private or self.private
+            case Parked() if not self.parked.done():
+                self.parked.set_result(None)
             case Drained() if self.state is State.READY:  # by itself: it was told by a signal
                 self.state = follow(self.state, State.DRAINING)
         self._listener.heard(self, fact)
@@ -160,6 +171,8 @@ class WorkerLink:
         self._channel.close()
         if not self.booted.done():
             self.booted.set_result(None)
+        if not self.parked.done():
+            self.parked.set_result(None)
         if not was_told:  # one that drained is ending by itself, and has its time for that
             self.kill()
         self._listener.lost(self)

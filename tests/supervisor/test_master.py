@@ -1,0 +1,399 @@
+"""The master: whatever its workers and generations do, every slot is served, and nothing is left behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.supervisor.instance import Instance, answer, is_alive
+from tests.support.waiting import wait_until
+
+from hotplate.errors import ExitCode, HotplateError
+from hotplate.supervisor import control
+
+pytestmark = pytest.mark.process
+
+
+@pytest.fixture
+def instance(tmp_path: Path) -> Iterator[Instance]:
+    """An instance that is not started yet."""
+    instance = Instance(tmp_path)
+    yield instance
+    instance.end()
+
+
+# The start
+
+
+def test_serves_when_every_worker_is_warm(instance: Instance) -> None:
+    """It says that it serves after every worker said that it is ready, and answers from all of them."""
+    instance.start("workers=3").serving()
+    kinds = [event["type"] for event in instance.events()]
+    assert kinds.index("Serving") > max(place for place, kind in enumerate(kinds) if kind == "WorkerReady")
+    assert kinds.count("WorkerReady") == 3
+    status = instance.status()
+    assert status.state == "serving"
+    assert status.healthy
+    assert sorted(instance.warm()) == [0, 1, 2]
+    wait_until(lambda: len({instance.get()["slot"] for _ in range(12)}) == 3, what="every slot answers")
+
+
+def test_a_connection_before_the_first_worker_waits_for_it(instance: Instance) -> None:
+    """Whoever connects while the app is imported is answered when it is warm."""
+    instance.start()
+    with instance.connect() as connection:
+        connection.sendall(b"GET / HTTP/1.0\r\n\r\n")
+        assert answer(connection)["slot"] == 0
+
+
+@pytest.mark.parametrize(
+    ("script", "code", "words"),
+    [
+        ({"import": "fail"}, ExitCode.APP_IMPORT_FAILED, "Cannot import app: the script says so. Change the script."),
+        ({"import": "die"}, ExitCode.WORKER_BOOT_FAILED, "ended with exit status 7 before it was ready"),
+        ({"boot": "fail"}, ExitCode.WARMUP_FAILED, "Cannot warm worker 0 up"),
+        ({"boot": "die"}, ExitCode.WORKER_BOOT_FAILED, "was killed by SIGKILL before it was ready"),
+        ({"fail_slot": 1}, ExitCode.WARMUP_FAILED, "Cannot warm worker 1 up"),
+        ({"import": "hang"}, ExitCode.WORKER_BOOT_FAILED, "it was not ready after 1 s"),
+        ({"boot": "hang"}, ExitCode.WORKER_BOOT_FAILED, "it was not ready after 1 s"),
+        ({"private": 1 << 50}, ExitCode.NO_MEMORY, "Cannot start a worker"),
+    ],
+)
+def test_a_start_that_fails_says_why_and_leaves_nothing(
+    instance: Instance, script: dict[str, object], code: ExitCode, words: str
+) -> None:
+    """The master ends with the cause's line and exit code, and so does everything it started."""
+    instance.script(**script)
+    instance.start("boot_timeout=1s" if "hang" in script.values() else "boot_timeout=60s")
+    assert instance.wait() == code
+    assert words in instance.errors.read_text()
+    started = [event["pid"] for kind in ("WorkerReady", "GenerationImported") for event in instance.events(kind)]
+    wait_until(lambda: not any(map(is_alive, started)), what="nothing is left")
+    assert not list((instance.folder / "run").glob("hotplate/*"))
+
+
+def test_an_app_that_must_not_be_forked_is_imported_by_each_worker(instance: Instance) -> None:
+    """A generation that refuses to be forked is followed by one that does not preload."""
+    instance.script(**{"import": "refuse"})
+    instance.start().serving()
+    assert instance.event("PreloadGivenUp")["reasons"] == ["a thread named ticker"]
+    assert instance.event("GenerationImported")["preloaded"] is False
+    assert not instance.status().preloaded
+
+
+def test_a_second_instance_in_the_folder_is_refused(instance: Instance, tmp_path: Path) -> None:
+    """One instance per folder and name; the refusal names the first, which goes on, and another name is welcome."""
+    instance.start().serving()
+    other = Instance(tmp_path)
+    other.errors = tmp_path / "other.txt"
+    other.log = tmp_path / "other.jsonl"
+    assert other.start().wait() == ExitCode.ALREADY_RUNNING
+    assert f"(pid {instance.pid})" in other.errors.read_text()
+    try:
+        other.start("name=second").serving()
+    finally:
+        other.end()
+    assert instance.get()["slot"] in {0, 1}
+
+
+def test_a_second_instance_on_the_port_is_refused(instance: Instance, tmp_path: Path) -> None:
+    """A port in use is refused with the name of who has it, although it could be shared in silence."""
+    instance.start().serving()
+    folder = tmp_path / "other"
+    folder.mkdir()
+    other = Instance(folder)
+    assert other.start(f"bind=127.0.0.1:{instance.port}").wait() == ExitCode.PORT_UNAVAILABLE
+    assert "the port is in use by" in other.errors.read_text()
+
+
+def test_a_folder_whose_instance_was_killed_can_be_used_again(instance: Instance) -> None:
+    """What a killed master leaves lying does not stand in the way of the next."""
+    instance.start().serving()
+    instance.signal(signal.SIGKILL)
+    instance.wait()
+    instance.log.unlink()
+    instance.start().serving()
+    assert instance.get()["slot"] in {0, 1}
+
+
+# Deaths
+
+
+@pytest.mark.parametrize("how", ["killed", "exits", "talks nonsense", "talks out of turn"])
+def test_a_worker_that_dies_is_replaced(instance: Instance, how: str) -> None:
+    """Whatever a worker does to itself or says to the master: its slot is served again, and the other goes on."""
+    instance.start("bind=127.0.0.1:0").serving()
+    before = instance.warm()
+    if how == "killed":
+        os.kill(before[1].pid, signal.SIGKILL)
+    else:
+        deed = {"exits": "/exit", "talks nonsense": "/garbage", "talks out of turn": "/ready-again"}[how]
+        instance.get_from(1, deed)
+    after = wait_until(lambda: (warm := instance.warm()).get(1, before[1]).pid != before[1].pid and warm)
+    assert after[0].pid == before[0].pid
+    wait_until(lambda: not is_alive(before[1].pid), what="the old worker is gone")
+    died = instance.event("WorkerDied")
+    assert (died["slot"], died["pid"]) == (1, before[1].pid)
+    assert died["status"] == (3 if how == "exits" else -9)
+    assert bool(instance.events("WorkerMisbehaved")) == how.startswith("talks")
+    assert instance.status().healthy
+
+
+def test_no_queued_connection_is_lost_with_a_worker(instance: Instance) -> None:
+    """Connections queued at a worker that is stopped, then killed, are answered by its successor."""
+    instance.start("workers=1").serving()
+    pid = instance.warm()[0].pid
+    os.kill(pid, signal.SIGSTOP)
+    connections = [instance.connect() for _ in range(5)]
+    for connection in connections:
+        connection.sendall(b"GET / HTTP/1.0\r\n\r\n")
+    os.kill(pid, signal.SIGKILL)
+    answers = [answer(connection) for connection in connections]
+    for connection in connections:
+        connection.close()
+    assert {each["serial"] for each in answers} == {2}
+
+
+def test_a_crash_loop_waits_longer_and_longer_and_says_so(instance: Instance) -> None:
+    """Replacements that do not get ready are tried again after growing waits, while the other worker serves."""
+    instance.start().serving()
+    instance.script(fail_slot=1)
+    generation = instance.status().generation_pid
+    os.kill(generation, signal.SIGKILL)
+    instance.event("BootRefused")
+    victim = instance.warm().get(1)
+    if victim:
+        os.kill(victim.pid, signal.SIGKILL)
+    instance.event("CrashLoop", 4)
+    waits = [event["wait"] for event in instance.events("CrashLoop")][:4]
+    assert waits == sorted(waits)
+    assert waits[-1] >= 4 * waits[0]
+    assert instance.get()["slot"] == 0
+    status = instance.status()
+    assert (status.state, status.healthy) == ("degraded", False)
+
+
+def test_a_dead_generation_is_followed_by_another(instance: Instance) -> None:
+    """Its workers serve on until workers of the new one are ready, and are then replaced one by one."""
+    instance.start().serving()
+    before = instance.status()
+    os.kill(before.generation_pid, signal.SIGKILL)
+    assert instance.event("GenerationDied")["status"] == -9
+    assert instance.get()["slot"] in {0, 1}
+    wait_until(
+        lambda: sorted(worker.generation for worker in instance.warm().values()) == [2, 2],
+        what="both slots are served from the new generation",
+    )
+    wait_until(lambda: not any(is_alive(worker.pid) for worker in before.workers), what="the old workers are gone")
+    assert not instance.events("WorkerDied")
+
+
+def test_an_orphaned_worker_that_dies_is_noticed(instance: Instance) -> None:
+    """A worker whose generation is dead, and cannot be replaced, is still missed when it dies."""
+    instance.start().serving()
+    instance.script(**{"import": "fail"})
+    os.kill(instance.status().generation_pid, signal.SIGKILL)
+    instance.event("GenerationRefused")
+    victim = instance.warm()[0].pid
+    os.kill(victim, signal.SIGKILL)
+    died = instance.event("WorkerDied")
+    assert (died["pid"], died["status"]) == (victim, -9)
+    instance.script(version="2")
+    wait_until(lambda: instance.status().healthy, what="it is whole again")
+    assert instance.get()["version"] == "2"
+
+
+# Workers that ask for it
+
+
+@pytest.mark.parametrize(("deed", "event"), [("/hung", "RequestHung"), ("/outgrown", "WorkerOutgrown")])
+def test_a_worker_that_asks_for_it_is_relieved(instance: Instance, deed: str, event: str) -> None:
+    """Its replacement serves first; then it drains, and the request it has in flight is answered."""
+    instance.start("workers=1").serving()
+    before = instance.warm()[0].pid
+    with instance.slow() as slow:
+        assert instance.get(deed)["pid"] == before
+        assert instance.event(event)["pid"] == before
+        wait_until(lambda: instance.warm().get(0) and instance.warm()[0].pid != before, what="another serves")
+        assert is_alive(before)
+        assert slow.finish()["pid"] == before
+    wait_until(lambda: not is_alive(before), what="the old worker is gone")
+    assert not instance.events("WorkerDied")
+
+
+def test_a_worker_that_goes_silent_is_killed_and_replaced(instance: Instance) -> None:
+    """No sign of life for `timeout`: it is told to write its stacks, killed, and replaced."""
+    instance.start("workers=1", "timeout=1s").serving()
+    silent = instance.get("/silent")["pid"]
+    assert instance.event("WorkerStuck")["pid"] == silent
+    wait_until(lambda: instance.warm().get(0) and instance.warm()[0].pid != silent, what="another serves")
+    assert instance.get()["pid"] != silent
+
+
+# Orders
+
+
+@pytest.mark.parametrize("how", ["order", "signal"])
+def test_reload_brings_the_new_version_everywhere(instance: Instance, how: str) -> None:
+    """Every slot moves to the new generation; requests in flight are answered by the old, which then ends."""
+    instance.start().serving()
+    before = instance.status()
+    instance.script(version="2")
+    with instance.slow() as slow:
+        if how == "order":
+            done = instance.ask(control.Reload())
+            assert isinstance(done, control.ReloadDone)
+            assert (done.generation, done.workers) == (2, 2)
+        else:
+            instance.signal(signal.SIGHUP)
+        assert instance.event("Reloaded")["generation"] == 2
+        assert {instance.get()["version"] for _ in range(8)} == {"2"}
+        assert slow.finish()["version"] == "1"
+    gone = [before.generation_pid, *(worker.pid for worker in before.workers)]
+    wait_until(lambda: not any(map(is_alive, gone)), what="nothing of the old version is left")
+    assert not instance.events("WorkerDied")
+    assert not instance.events("GenerationDied")
+
+
+@pytest.mark.parametrize(
+    "script", [{"import": "fail"}, {"import": "die"}, {"boot": "fail"}, {"boot": "die"}, {"fail_slot": 1}]
+)
+def test_a_reload_that_fails_leaves_the_old_version_serving(instance: Instance, script: dict[str, object]) -> None:
+    """Whenever the new version fails, every slot is served by the old one, and the order is refused with the reason."""
+    instance.start().serving()
+    instance.script(version="2", **script)
+    with pytest.raises(HotplateError, match=r"^Cannot reload: the new version cannot .*still serving\.$") as refused:
+        instance.ask(control.Reload())
+    assert refused.value.code == ExitCode.RELOAD_FAILED
+    assert {instance.get()["version"] for _ in range(8)} == {"1"}
+    status = instance.status()
+    assert (status.state, status.generation, status.healthy) == ("serving", 1, True)
+    wait_until(lambda: len(instance.family()) == 3, what="only the old generation and its two workers are left")
+    assert instance.event("ReloadFailed")["failure"]["code"] == ExitCode.RELOAD_FAILED
+    instance.script(version="3")
+    instance.ask(control.Reload())
+    assert {instance.get()["version"] for _ in range(8)} == {"3"}
+
+
+def test_workers_come_and_go_by_signal(instance: Instance) -> None:
+    """TTIN adds a worker, TTOU removes the last one after its requests; the only one stays."""
+    instance.start("workers=1").serving()
+    instance.signal(signal.SIGTTIN)
+    assert instance.event("Scaled")["workers"] == 2
+    wait_until(lambda: {instance.get()["slot"] for _ in range(8)} == {0, 1}, what="both slots answer")
+    second = instance.warm()[1].pid
+    instance.signal(signal.SIGTTOU)
+    assert instance.event("Scaled", 2)["workers"] == 1
+    wait_until(lambda: not is_alive(second), what="the second worker is gone")
+    assert {instance.get()["slot"] for _ in range(8)} == {0}
+    instance.signal(signal.SIGTTOU)
+    assert "at least one" in instance.event("ScaleRefused")["failure"]["cause"]
+    assert instance.get()["slot"] == 0
+    instance.ask(control.Scale(by=2))
+    wait_until(lambda: {instance.get()["slot"] for _ in range(12)} == {0, 1, 2}, what="three slots answer")
+
+
+def test_reserved_signals_do_nothing(instance: Instance) -> None:
+    """USR1 and USR2, which other servers use, are harmless."""
+    instance.start("workers=1").serving()
+    pid = instance.warm()[0].pid
+    instance.signal(signal.SIGUSR1)
+    instance.signal(signal.SIGUSR2)
+    assert instance.get()["pid"] == pid
+    assert instance.status().healthy
+
+
+# The end
+
+
+@pytest.mark.parametrize("how", ["SIGTERM", "SIGINT", "order"])
+def test_the_end_waits_for_requests_in_flight(instance: Instance, how: str) -> None:
+    """New connections are refused, the request in flight is answered, then all ends with status 0 and no trace."""
+    path = instance.folder / "app.sock"
+    instance.start("workers=2", f"bind=127.0.0.1:0,unix:{path}").serving()
+    family = instance.family()
+    with instance.slow() as slow:
+        if how == "order":
+            assert instance.ask(control.Stop(wait=False)) == control.StopDone(instance.pid, ended=False)
+        else:
+            instance.signal(signal.Signals[how])
+        instance.event("Draining")
+        assert instance.status().state == "stopping"
+        assert slow.finish()["slot"] in {0, 1}
+    assert instance.wait() == ExitCode.OK
+    assert instance.event("Stopped")["killed"] == 0
+    wait_until(lambda: not any(map(is_alive, family)), what="nobody is left")
+    assert not path.exists()
+    assert not list((instance.folder / "run").glob("hotplate/*"))
+
+
+def test_stop_answers_when_nothing_is_left(instance: Instance) -> None:
+    """The order to stop returns when the instance has ended; another order then finds none."""
+    instance.start().serving()
+    family = instance.family()
+    assert instance.ask(control.Stop()) == control.StopDone(instance.pid, ended=True)
+    assert not any(map(is_alive, family))
+    with pytest.raises(HotplateError) as refused:
+        instance.status()
+    assert refused.value.code == ExitCode.NOT_RUNNING
+
+
+def test_the_grace_period_is_not_exceeded(instance: Instance) -> None:
+    """A request that does not end in time is cut off, and the master says how many workers it had to kill."""
+    instance.start("grace=0.2s").serving()
+    with instance.slow():
+        instance.signal(signal.SIGTERM)
+        assert instance.wait() == ExitCode.OK
+    assert instance.event("Stopped")["killed"] == 1
+
+
+def test_a_second_signal_ends_everything_at_once(instance: Instance) -> None:
+    """The second Ctrl-C does not wait for anybody."""
+    instance.start("grace=10m").serving()
+    family = instance.family()
+    with instance.slow():
+        instance.signal(signal.SIGINT)
+        instance.event("Draining")
+        instance.signal(signal.SIGINT)
+        assert instance.wait() == ExitCode.INTERRUPTED
+    wait_until(lambda: not any(map(is_alive, family)), what="nobody is left")
+
+
+@pytest.mark.parametrize("script", [{"import": "hang"}, {"boot": "hang"}])
+def test_a_start_can_be_given_up(instance: Instance, script: dict[str, object]) -> None:
+    """Ctrl-C during the import or the warm-up ends everything, and says so in the exit status."""
+    instance.script(**script)
+    instance.start()
+    wait_until(lambda: len(instance.family()) == (1 if "import" in script else 2), what="it is under way")
+    family = instance.family()
+    instance.signal(signal.SIGINT)
+    assert instance.wait() == ExitCode.INTERRUPTED
+    wait_until(lambda: not any(map(is_alive, family)), what="nobody is left")
+
+
+def test_workers_of_a_killed_master_leave(instance: Instance) -> None:
+    """The channels' ends tell workers and generation that the master is gone."""
+    instance.start().serving()
+    family = instance.family()
+    instance.signal(signal.SIGKILL)
+    instance.wait()
+    wait_until(lambda: not any(map(is_alive, family)), what="nobody is left")
+
+
+# Idleness
+
+
+def test_idle_workers_are_stopped_only_when_asked_for_and_come_back(instance: Instance) -> None:
+    """With `--idle-timeout` the workers end, the sockets stay, and the next connection is answered."""
+    instance.start("idle_timeout=1s").serving()
+    before = [worker.pid for worker in instance.warm().values()]
+    instance.event("Asleep")
+    wait_until(lambda: not any(map(is_alive, before)), what="the workers are gone")
+    status = instance.status()
+    assert (status.state, status.healthy) == ("asleep", True)
+    assert instance.get()["pid"] not in before
+    instance.event("Woken")
+    wait_until(lambda: instance.status().healthy, what="it is whole again")
