@@ -140,7 +140,7 @@ class Pool:
         """Have `wanted` threads: missing ones start at once, surplus ones leave when they have nothing to do."""
         with self._lock:
             self._wanted = wanted
-            missing = 0 if self._stopped else wanted - len(self._members)
+            missing = (0 if self._stopped else wanted) - len(self._members)
             starting = [self._new_member() for _ in range(missing)]
         for number, thread in enumerate(starting):
             try:

@@ -12,7 +12,8 @@ from math import ceil, frexp, ldexp
 
 _BITS = 6
 _PER_DOUBLING = 1 << _BITS
-_LOWEST = -20  # 2**-20 s is about a microsecond
+_LOWEST = -20
+_SHORTEST = 2.0**_LOWEST  # about a microsecond
 _DOUBLINGS = 37
 BUCKETS = _DOUBLINGS * _PER_DOUBLING
 
@@ -26,9 +27,11 @@ def bucket(seconds: float) -> int:
         >>> bucket(0.0200) == bucket(0.0201), bucket(0.020) == bucket(0.021)
         (True, False)
     """
+    if seconds <= _SHORTEST:
+        return 0
     mantissa, exponent = frexp(seconds)
     number = ((exponent - _LOWEST - 1) << _BITS) + int(mantissa * 2 * _PER_DOUBLING) - _PER_DOUBLING
-    return 0 if number < 0 else number if number < BUCKETS else BUCKETS - 1
+    return number if number < BUCKETS else BUCKETS - 1
 
 
 def middle(number: int) -> float:

@@ -224,8 +224,12 @@ def _claiming(
             if exchange.http_version in _HTTP_1 and closing():
                 message["headers"] = [field for field in exchange.fields if field[0].lower() != b"connection"]
                 message["headers"].append(_CLOSE)
-            if named is not None and not any(field[0] == b"server" for field in exchange.fields):
-                message["headers"] = [*message.get("headers", ()), named]
+            if named is not None:
+                for field in exchange.fields:
+                    if field[0] == b"server":
+                        break
+                else:
+                    message["headers"] = [*message.get("headers", ()), named]
         elif exchange.abandoned:
             return _NOTHING
         elif message.get("more_body"):

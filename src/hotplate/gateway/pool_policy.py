@@ -51,7 +51,11 @@ HOLD, LONGEST_HOLD = 2.0, 30.0
 time it proves so once more."""
 
 STUCK, SURELY_STUCK, UNUSUAL = 0.05, 1.0, 4.0
-"""A running request is a straggler at 4 times the usual age, within these bounds in seconds."""
+"""A running request is a straggler at 4 times the usual age, within these bounds in seconds; where requests share the
+GIL, at as many times that age as share it."""
+
+MOST_STUCK = 8
+"""Stragglers whose places are filled while the GIL is saturated: beyond that, sharing it only slows them all down."""
 
 WINDOW = 5.0
 """Seconds for which idle threads are kept: starting one takes 0.1 ms, keeping one some 30 KiB."""
@@ -100,7 +104,8 @@ class Policy:
         self._computing = 0.0
         self._changed = -math.inf
         self._worked = -math.inf
-        self._usual = 0.0
+        self._spent = self._usual = 0.0
+        self._sharing = 1.0
         self._floor = _Avoided()
         self._shrunk, self._shrunk_from = -math.inf, 1
         self._useless = _Avoided()
@@ -130,12 +135,15 @@ class Policy:
         self._saturation = 1.0 - max(0.0, 1.0 - computing / usable - sample.stood / elapsed) * sample.clear
         if self.is_quiet(sample.now):
             self._fast = self._slow = self._saturation
+            self._changed = sample.now
         self._fast += (self._saturation - self._fast) * -math.expm1(-elapsed / FAST)
         self._slow += (self._saturation - self._slow) * -math.expm1(-elapsed / SLOW)
+        self._sharing = 1.0 + max(0, len(sample.running) - 1) * self._fast
+        # Little's law, the time spent in all requests over how many ended, as if they had not shared the GIL.
+        self._spent += len(sample.running) / self._sharing * elapsed
         if sample.finished:
-            # Little's law: the time spent in all requests, over how many ended.
-            mean = max(len(sample.running), 1) * elapsed / sample.finished
-            self._usual += (mean - self._usual) * min(0.5, sample.finished / 100)
+            mean, self._spent = self._spent / sample.finished, 0.0
+            self._usual += (mean - self._usual) * (min(0.5, 0.05 + sample.finished / 100) if self._usual else 1.0)
 
     def _approached(self, sample: Sample) -> int:
         """Return the next size on the way to the one that just saturates."""
@@ -189,8 +197,9 @@ class Policy:
         """Return how many requests have been running so long that those behind them need threads of their own."""
         if sample.oldest <= OLD:
             return 0
-        age = min(max(STUCK, UNUSUAL * self._usual), SURELY_STUCK)
-        return sum(1 for running in sample.running if running > age)
+        age = min(max(STUCK, UNUSUAL * self._usual), SURELY_STUCK) * self._sharing
+        stragglers = sum(1 for running in sample.running if running > age)
+        return stragglers if self._fast < LOW else min(stragglers, MOST_STUCK)
 
 
 class _Avoided:
