@@ -85,6 +85,19 @@ def show_duration(seconds: float) -> str:
     return "".join(parts) or "0s"
 
 
+def show_duration_roughly(seconds: float) -> str:
+    """Write seconds for people, to three figures at most.
+
+    Example:
+        >>> [show_duration_roughly(seconds) for seconds in (0.00125, 0.25, 3.04, 200, 86400 * 3)]
+        ['1.25 ms', '250 ms', '3.04 s', '3.33 min', '3 d']
+    """
+    for scale, unit, limit in ((0.001, "ms", 1), (1, "s", 100), (60, "min", 5400), (3600, "h", 48 * 3600)):
+        if seconds < limit:
+            return f"{float(f'{seconds / scale:.3g}'):g} {unit}"
+    return f"{seconds / 86400:.3g} d"
+
+
 def show_size(count: int) -> str:
     """Write bytes exactly, in the unit that takes the fewest digits.
 

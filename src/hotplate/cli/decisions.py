@@ -1,0 +1,104 @@
+"""What was decided and why, in words: pure functions from settings and events to aligned lines."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from hotplate.apps.discover import Found
+from hotplate.machine import Memory, sizing
+from hotplate.settings import SETTINGS, Resolved
+from hotplate.settings.units import show_duration_roughly, show_size_roughly
+from hotplate.supervisor.events import GenerationImported, Listening, PreloadGivenUp, WorkerReady, WorkersDecided
+
+_WIDTH = 11
+_FRAMEWORKS = {"flask": "Flask", "fastapi": "FastAPI", "starlette": "Starlette", "django": "Django"}
+
+
+class Decided(NamedTuple):
+    """One decision.
+
+    Args:
+        what: was decided on, such as "workers".
+        value: what for.
+        why: the reason; "" where none is needed.
+    """
+
+    what: str
+    value: str
+    why: str = ""
+
+    def __str__(self) -> str:
+        """Return it as one aligned line."""
+        return f"  {self.what.capitalize():<{_WIDTH}}{self.value}{f' ({self.why})' if self.why else ''}"
+
+
+def of_app(found: Found) -> Decided:
+    """What is served, and how that was found."""
+    return Decided("app", str(found.target), found.why)
+
+
+def of_listening(event: Listening, resolved: Resolved) -> Decided:
+    """Where it listens."""
+    return Decided("listening", ", ".join(event.addresses), _by(resolved, "bind"))
+
+
+def of_import(event: GenerationImported) -> list[Decided]:
+    """How long the import took, of what, and whether workers share it."""
+    if not event.preloaded:
+        return [Decided("preload", "off", event.why)]
+    made = " ".join(filter(None, (_FRAMEWORKS.get(event.framework, event.framework), event.kind.upper())))
+    return [
+        Decided("import", show_duration_roughly(event.seconds), f"{event.app}, {made}"),
+        Decided("preload", "on", event.why),
+    ]
+
+
+def of_refused_preload(event: PreloadGivenUp) -> Decided:
+    """Why workers cannot share the imported app."""
+    return Decided("preload", "off", f"forking the imported app is not safe: {'; '.join(event.reasons)}")
+
+
+def of_threads(resolved: Resolved, kind: str) -> Decided:
+    """How many threads each worker may use."""
+    settings = resolved.settings
+    decision = sizing.threads(settings.threads, settings.max_threads, on_loop=kind == "asgi")
+    if settings.threads == "auto":
+        return Decided("threads", "auto", decision.why)
+    return Decided("threads", f"{decision.value} per worker", _by(resolved, "threads"))
+
+
+def of_workers(event: WorkersDecided, resolved: Resolved) -> Decided:
+    """How many workers there are."""
+    return Decided("workers", str(event.workers), _by(resolved, "workers") if event.why == "asked for" else event.why)
+
+
+def of_warmup(ready: list[WorkerReady], resolved: Resolved) -> Decided:
+    """How long a worker took to get warm, and with what."""
+    slowest = max(ready, key=lambda each: each.seconds)
+    warmed = [f"{each.what} {show_duration_roughly(each.seconds)}" for each in slowest.warmed]
+    if not warmed:
+        return Decided("warm-up", "none", _by(resolved, "warmup"))
+    return Decided("warm-up", f"{show_duration_roughly(slowest.seconds)} per worker", ", ".join(warmed))
+
+
+def of_memory(ready: list[WorkerReady], limit: Memory) -> list[Decided]:
+    """How much memory a worker takes; nothing where it cannot be measured."""
+    most = max(each.private for each in ready)
+    if not most:
+        return []
+    return [Decided("memory", f"{show_size_roughly(most)} per worker of its own", f"limit {limit.reason}")]
+
+
+def of_control(pid: int, name: str) -> list[Decided]:
+    """How to reload and stop it."""
+    which = "" if name == SETTINGS["name"].default else f" --name {name}"
+    return [
+        Decided("reload", f"hotplate reload{which}, or kill -HUP {pid}"),
+        Decided("stop", f"Ctrl-C, or hotplate stop{which}"),
+    ]
+
+
+def _by(resolved: Resolved, setting: str) -> str:
+    """Say who asked for a value; "" for a default."""
+    origin = resolved.origins[setting]
+    return "" if origin == "default" else f"asked for by {origin}"

@@ -1,0 +1,126 @@
+"""Makes docs/cli.md: `python -m hotplate.cli.reference [--check] [FOLDER]`.
+
+With `--check` nothing is written; it exits 1 and shows what differs.
+"""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, get_args, get_origin, get_type_hints
+
+import click
+import msgspec
+
+from hotplate.cli.parts import Command, Example
+from hotplate.cli.root import EXAMPLES, root
+
+_HEAD = """\
+<!-- Made by `python -m hotplate.cli.reference`; change the commands in the code instead. -->
+# Commands
+
+Every failure that you can do something about is one line on stderr that begins with `Error: Cannot`, followed by the
+app's own traceback where that is the reason; [exit-codes.md](exit-codes.md) lists what the exit status means. Colours
+and progress are for terminals only: not in pipes and files, not with `NO_COLOR`, not with `TERM=dumb`.
+"""
+
+
+def page() -> str:
+    """Return docs/cli.md."""
+    context = click.Context(root, info_name="hotplate")
+    return _HEAD + "".join(_chapters(context))
+
+
+def _chapters(context: click.Context) -> Iterator[str]:
+    yield f"\n{_examples(EXAMPLES)}"
+    for name in root.list_commands(context):
+        command = root.get_command(context, name)
+        if isinstance(command, Command):
+            yield from _chapter(command, click.Context(command, info_name=name, parent=context))
+
+
+def _chapter(command: Command, context: click.Context) -> Iterator[str]:
+    usage = " ".join([context.command_path, *command.collect_usage_pieces(context)])
+    yield f"\n## {context.command_path}\n\n```console\n{usage}\n```\n\n{inspect.cleandoc(command.help or '')}\n"
+    for section in command.sections(context):
+        yield f"\n**{section.title}**\n\n| what | does |\n|---|---|\n"
+        for typed, purpose in section.entries:
+            yield f"| `{_cell(typed)}` | {_cell(purpose)} |\n"
+    yield f"\n{_examples(command.examples)}"
+    if command.name == "run":
+        yield "\nMore on every setting: [settings.md](settings.md).\n"
+    if command.name == "status":
+        yield "\n### What `hotplate status --json` says\n"
+        yield from _fields()
+
+
+def _examples(examples: tuple[Example, ...]) -> str:
+    width = max(len(example.typed) for example in examples)
+    lines = [f"{example.typed:<{width}}  # {example.purpose}" for example in examples]
+    return "\n".join(["```sh", *lines, "```", ""])
+
+
+def _fields() -> Iterator[str]:
+    """Yield a table for each record of the status report, from the descriptions of its fields."""
+    from hotplate.supervisor.report import StatusReport, Totals, WorkerReport
+
+    records: dict[str, type[msgspec.Struct]] = {
+        "": StatusReport,
+        "`totals`": Totals,
+        "each of `workers`": WorkerReport,
+    }
+    for title, record in records.items():
+        yield f"\n{title[:1].upper() + title[1:]}:\n\n" if title else "\n"
+        yield "| field | meaning |\n|---|---|\n"
+        for field, hint in get_type_hints(record, include_extras=True).items():
+            yield f"| `{field}` | {_cell(_description(hint))} |\n"
+    yield "\n`traffic` of each worker (durations in seconds):\n\n| field | meaning |\n|---|---|\n"
+    yield from (f"| `{field}` | {_cell(text)} |\n" for field, text in _traffic())
+
+
+def _traffic() -> Iterator[tuple[str, str]]:
+    """Yield the fields of `Traffic` with what its docstring says of each."""
+    from hotplate.gateway.traffic import Traffic
+
+    described = inspect.getdoc(Traffic) or ""
+    name = text = ""
+    for line in described.partition("Args:\n")[2].splitlines():
+        head, colon, rest = line.strip().partition(": ")
+        if colon and head in Traffic.__struct_fields__:
+            if name:
+                yield name, text
+            name, text = head, rest
+        else:
+            text = f"{text} {line.strip()}"
+    yield name, text
+
+
+def _description(hint: Any) -> str:  # noqa: ANN401  a type hint may be anything
+    metas = get_args(hint)[1:] if get_origin(hint) is Annotated else ()
+    return next((meta.description or "" for meta in metas if isinstance(meta, msgspec.Meta)), "")
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+def main(arguments: list[str]) -> int:
+    """Write the page, or with `--check` compare it; return the exit status."""
+    path = Path(next((word for word in arguments if not word.startswith("-")), "docs")) / "cli.md"
+    wanted = page()
+    found = path.read_text("utf-8") if path.exists() else ""
+    if "--check" not in arguments:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(wanted, "utf-8")
+    elif found != wanted:
+        lines = difflib.unified_diff(found.splitlines(), wanted.splitlines(), str(path), "the commands", lineterm="")
+        sys.stdout.write("\n".join(lines) + "\nRun `python -m hotplate.cli.reference`.\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
