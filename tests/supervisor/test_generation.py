@@ -76,6 +76,10 @@ UNSAFE = {
         "import concurrent.futures as f, time; p = f.ThreadPoolExecutor(1); p.submit(time.sleep, 60)",
         "started at app.py:2",
     ),
+    "thread of a library": (
+        "import logging.handlers as h, queue; h.QueueListener(queue.Queue()).start()",
+        "started at app.py:2",
+    ),
     "event loop": ("import asyncio; loop = asyncio.new_event_loop()", "an event loop or selector (epoll)"),
     "listening socket": (
         "import socket; s = socket.create_server(('127.0.0.1', 0))",

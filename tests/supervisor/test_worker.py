@@ -252,6 +252,35 @@ def register(): atexit.register(print, "the worker's handler")
     assert not list(tmp_path.glob("made-by-import-*"))
 
 
+def test_children_of_the_generation_are_not_the_workers_to_end(start_master: StartsMaster) -> None:
+    """A helper process that the import started survives the workers, one that a worker started goes with it."""
+    master = start_master(
+        HELLO
+        + """
+import multiprocessing, time
+fork = multiprocessing.get_context("fork")
+helper = fork.Process(target=time.sleep, args=(3600,), daemon=True)
+helper.start()
+print("helper", helper.pid)
+from hotplate import warmup
+@warmup
+def start():
+    own = fork.Process(target=time.sleep, args=(3600,), daemon=True)
+    own.start()
+    print("own", own.pid)
+"""
+    )
+    line, pid = ready(master, Settings(target="app:app"))
+    helper, own = (int(master.logged().split(word)[1].split()[0]) for word in ("helper ", "own "))
+    assert is_alive(own)
+    line.channel.send(Drain(5.0))
+    assert master.reaped(pid) == 0
+    wait_until(lambda: not is_alive(own), what="the worker's own child has ended")
+    assert is_alive(helper)
+    master.die()
+    wait_until(lambda: not is_alive(helper), what="the generation's child has ended with it")
+
+
 def test_waits_for_the_apps_own_threads_but_not_for_ever(start_master: StartsMaster) -> None:
     """Work that a view handed to a pool is finished within the grace; an endless thread is left behind."""
     master = start_master(

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import gc
 import os
-import sys
 import threading
 import time
+import traceback
 import warnings
 from collections import Counter
 from collections.abc import Iterator
@@ -21,11 +21,11 @@ from typing import NamedTuple
 
 import psutil
 
+from hotplate.apps import frames
 from hotplate.supervisor import descriptors
 
 _SETTLE = 0.2  # seconds that threads told to end get for it
 _OPENMP = ("libgomp", "libiomp", "libomp")
-_MACHINERY = ("threading.py", "thread.py", "contextlib.py", "forksafety.py")  # `thread.py`: concurrent.futures
 
 
 class Baseline(NamedTuple):
@@ -62,10 +62,7 @@ def recording_starts() -> Iterator[dict[threading.Thread, str]]:
     start = threading.Thread.start
 
     def noting(self: threading.Thread) -> None:
-        frame = sys._getframe(1)  # noqa: SLF001  what `inspect.currentframe` is, without importing `inspect`
-        while frame.f_back is not None and frame.f_code.co_filename.endswith(_MACHINERY):
-            frame = frame.f_back
-        places[self] = f"{Path(frame.f_code.co_filename).name}:{frame.f_lineno}"
+        places[self] = _callers_line()
         start(self)
 
     threading.Thread.start = noting  # type: ignore[method-assign]  # put back below
@@ -73,6 +70,15 @@ def recording_starts() -> Iterator[dict[threading.Thread, str]]:
         yield places
     finally:
         threading.Thread.start = start  # type: ignore[method-assign]  # the original
+
+
+def _callers_line() -> str:
+    """Return the user's line nearest to the call, else that of the library which made it."""
+    calls = [(frame.f_code.co_filename, line) for frame, line in traceback.walk_stack(None)]
+    libraries = [call for call in calls if not frames.is_ours(call[0]) and not call[0].endswith("threading.py")]
+    own = [call for call in libraries if frames.is_own(call[0])]
+    filename, line = (own or libraries or calls)[0]
+    return f"{Path(filename).name}:{line}"
 
 
 def _python_threads(started: dict[threading.Thread, str]) -> list[str]:

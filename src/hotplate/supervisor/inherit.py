@@ -41,6 +41,7 @@ def renew(title: str, engines: Sequence[Engine]) -> None:
     for number in (signal.SIGCHLD, signal.SIGTERM):
         signal.signal(number, signal.SIG_DFL)
     heed_master_only()
+    os.register_at_fork(after_in_child=_usual_signals)
     _forget_exit_handlers()
     pools.leave_to_parent(engines)
     numbers = sys.modules.get("numpy.random")
@@ -107,6 +108,24 @@ def _forget_exit_handlers() -> None:
     atexit._clear()  # noqa: SLF001  as multiprocessing's forked children do
     atexit.register(weakref.finalize._exitfunc)  # type: ignore[attr-defined]  # noqa: SLF001  `finalize` registers itself once only
     atexit.register(logging.shutdown)
+    processes, util = (sys.modules.get(f"multiprocessing.{name}") for name in ("process", "util"))
+    if processes is not None and util is not None:
+        # Its exit handler ends this process's children, among whom it would count those of the generation.
+        processes._children.clear()  # noqa: SLF001  its own forked children set it anew
+        atexit.register(util._exit_function)  # noqa: SLF001  as its own forked children do
+
+
+def _usual_signals() -> None:
+    """Give a process that the app forks (multiprocessing) the usual signals, not those of a worker.
+
+    The event loop's would make it deaf to SIGTERM, and have what it is sent arrive in the worker's loop
+    (https://github.com/python/cpython/issues/94454).
+    """
+    with suppress(ValueError):  # a sub-interpreter may not
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _nothing(_signal: int, _frame: FrameType | None) -> None:
