@@ -61,7 +61,7 @@ def newest(page: int, per_page: int, tag: str | None) -> tuple[list[Article], bo
     """A page of the newest articles, and whether older ones follow."""
     query = select(Article)
     if tag:
-        query = query.where(Article.tags.any(Tag.name == tag))
+        query = query.join(Article.tags).where(Tag.name == tag)
     total = db().scalar(select(func.count()).select_from(query.subquery())) or 0
     if page > 1 and (page - 1) * per_page >= total:
         abort(404, "There is no such page.")
