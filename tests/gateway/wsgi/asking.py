@@ -199,9 +199,7 @@ class Closing:
             raise OSError("close failed")
 
 
-def returning(
-    blocks: Any, headers: Sequence[tuple[str, str]] = (PLAIN,), status: str = "200 OK"
-) -> WSGIApp:
+def returning(blocks: Any, headers: Sequence[tuple[str, str]] = (PLAIN,), status: str = "200 OK") -> WSGIApp:
     """Return an app that answers with `blocks`."""
 
     def app(environ: dict[str, Any], start_response: Callable[..., Callable[[bytes], object]]) -> Iterable[bytes]:

@@ -41,7 +41,6 @@ def test_everything_the_standard_names_is_there() -> None:
         "wsgi.multithread": True,
         "wsgi.multiprocess": True,
         "wsgi.run_once": False,
-        "wsgi.input_terminated": True,
         "read": b"hi",
     }
     assert {key: environ[key] for key in expected} == expected
@@ -131,7 +130,7 @@ FIELDS: list[tuple[Fields, dict[str, Any]]] = [
 
 @pytest.mark.parametrize(("fields", "expected"), FIELDS)
 def test_header_fields_become_variables(fields: Fields, expected: dict[str, Any]) -> None:
-    """Repeated fields are joined, cookies by semicolons; names with underscores are dropped, as they could forge others."""
+    """Repeated ones are joined, cookies by semicolons; names with underscores are dropped: they forge others."""
     environ = environ_of(request(headers=fields))
     assert {key: environ.get(key) for key in expected} == expected
 
@@ -172,7 +171,9 @@ SERVERS: list[tuple[Any, bytes, str, str, str]] = [
 @pytest.mark.parametrize(("server", "host", "scheme", "name", "port"), SERVERS)
 def test_server_name_and_port_are_never_empty(server: Any, host: bytes, scheme: str, name: str, port: str) -> None:
     """A listener without host and port, a Unix socket, is named by what the client asked for."""
-    environ = environ_of(request(server=server, scheme=scheme) | {"headers": [(b"host", host)]})
+    scope = request(server=server, scheme=scheme)
+    scope["headers"] = [(b"host", host)]
+    environ = environ_of(scope)
     assert (environ["SERVER_NAME"], environ["SERVER_PORT"]) == (name, port)
 
 

@@ -63,9 +63,8 @@ def test_a_body_no_longer_in_chunks_is_not_called_so() -> None:
 @pytest.mark.parametrize("size", [0, 1, SPOOL - 1, SPOOL, SPOOL + 1, 3 * SPOOL, 600_000])
 @pytest.mark.parametrize("chunk", [100, SPOOL, 10**6])
 def test_bodies_around_the_spool_size_are_the_same_to_the_app(size: int, chunk: int) -> None:
-    """Memory up to the limit, a file above it; lines, reads and the end of the body are alike, and the file is closed."""
-    data = bytes(range(256)) * (size // 256 + 1)
-    data = data[:size]
+    """Memory up to the limit, a file above it, which is closed; lines, reads and the body's end are alike."""
+    data = (bytes(range(256)) * (size // 256 + 1))[:size]
     chunks = [data[at : at + chunk] for at in range(0, size, chunk)]
     files: list[Any] = []
 
@@ -89,18 +88,26 @@ def test_a_slow_client_holds_no_thread() -> None:
     async def slow() -> None:
         host = FakeHost()
         more: asyncio.Queue[Message] = asyncio.Queue()
+        asked = asyncio.Event()
+
+        async def receive() -> Message:
+            if more.empty():
+                asked.set()
+            return await more.get()
+
         client = Client()
         adapted = adapt(_length_app, Settings(), host)
         answering = asyncio.ensure_future(
-            adapted(request("POST", headers=[(b"content-length", b"2")]), more.get, client.send)
+            adapted(request("POST", headers=[(b"content-length", b"4")]), receive, client.send)
         )
-        more.put_nowait({"type": "http.request", "body": b"a", "more_body": True})
-        while not more.empty():
-            await asyncio.sleep(0)
+        for _ in range(3):
+            asked.clear()
+            more.put_nowait({"type": "http.request", "body": b"a", "more_body": True})
+            await asyncio.wait_for(asked.wait(), PATIENCE)
         assert host.calls == 0
         more.put_nowait({"type": "http.request", "body": b"b"})
         await asyncio.wait_for(answering, PATIENCE)
-        assert (host.calls, client.body) == (1, b"2 2")
+        assert (host.calls, client.body) == (1, b"4 4")
 
     asyncio.run(slow())
 
@@ -135,7 +142,7 @@ def test_a_client_that_leaves_amid_its_body_is_not_answered(before: int, monkeyp
 
 
 def test_what_receive_raises_passes_through() -> None:
-    """A refusal raised by a layer above, such as of a body over the limit, reaches that layer; the app is not called."""
+    """A refusal raised by a layer above, such as of too large a body, reaches that layer; the app is not called."""
 
     class TooLargeError(Exception):
         pass

@@ -25,8 +25,8 @@ _SAME_IN_EVERY_REQUEST: Environ = {
     "wsgi.multiprocess": True,
     "wsgi.run_once": False,
     "wsgi.file_wrapper": FileWrapper,
-    # The body ends where it ends, whatever CONTENT_LENGTH says: https://github.com/GrahamDumpleton/mod_wsgi, Werkzeug.
-    "wsgi.input_terminated": True,
+    # No `wsgi.input_terminated`, though it would be true: every body has its CONTENT_LENGTH here, and Werkzeug, told
+    # that it may read to the end, calls read() without a size, which wsgiref.validate refuses.
 }
 
 _PROTOCOLS = {"1": "HTTP/1.0", "1.0": "HTTP/1.0", "1.1": "HTTP/1.1", "2": "HTTP/2", "3": "HTTP/3"}

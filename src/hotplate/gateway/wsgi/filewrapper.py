@@ -23,6 +23,9 @@ class FileWrapper:
         filelike: anything with `read(size)`.
         block_size: bytes per block; only a suggestion, which plain files do not follow.
 
+    Attributes:
+        left: most bytes that are still to be read, None for all; the declared length ends a file (PEP 3333).
+
     Example:
         >>> list(FileWrapper(io.BytesIO(b"abcde"), 2))
         [b'ab', b'cd', b'e']
@@ -31,6 +34,7 @@ class FileWrapper:
     def __init__(self, filelike: Any, block_size: int = 8192) -> None:  # noqa: ANN401  # PEP 3333 asks for no more than read()
         self.filelike = filelike
         self.block_size = block_size
+        self.left: int | None = None
         # Only where there is one: the gateway, and middleware, ask by hasattr.
         if hasattr(filelike, "close"):
             self.close = filelike.close
@@ -39,7 +43,11 @@ class FileWrapper:
         return self
 
     def __next__(self) -> bytes:
-        block: bytes = self.filelike.read(self.block_size)
+        size = self.block_size
+        if self.left is not None:
+            size = min(size, self.left)
+            self.left -= size
+        block: bytes = self.filelike.read(size)
         if not block:
             raise StopIteration
         return block

@@ -59,6 +59,7 @@ class Response(Start):
     after = False
     _stream: Stream | None = None
     _left: int | None = None
+    _told = False
     _rest: Iterator[bytes] | None = None
     _close: Close | None = None
 
@@ -109,7 +110,7 @@ class Response(Start):
     def _iterate(self, result: Iterable[bytes]) -> tuple[Message, Message] | None:
         if result is None:
             raise TypeError("The app returned None instead of an iterable of bytes")
-        size = _size(result) if type(result) is FileWrapper else None
+        size = self._size(result) if type(result) is FileWrapper else None
         blocks = iter(result)
         if self._stream is None:
             first = next(blocks, _END)
@@ -124,7 +125,7 @@ class Response(Start):
                 # A file is not read on, nor a body that nobody gets.
                 if size is None and not self.bodiless and first is not _END:
                     self._rest = blocks
-                messages = self._whole(first if size is None else first[: self.declared])
+                messages = self._whole(first)
                 self.after = True
                 return messages
             self._push(first)
@@ -200,7 +201,22 @@ class Response(Start):
             self._left -= len(block)
         return block
 
+    def _size(self, file: FileWrapper) -> int | None:
+        """Return how much of a plain file is to be sent, and have it read in large blocks."""
+        size = file.remaining()
+        if size is None:
+            return None
+        self.settle()
+        file.block_size = max(file.block_size, BLOCK)
+        if self.declared is None and self.code not in {204, 304}:
+            self.declare(size)
+        file.left = self.declared
+        return size
+
     def _surplus(self) -> None:
+        if self._told:
+            return
+        self._told = True
         _log.warning("%s: the body is longer than its declared %s bytes; the rest is not sent", self, self.declared)
 
     def __str__(self) -> str:
@@ -232,14 +248,6 @@ class Response(Start):
                 close()
             except BaseException as error:  # noqa: BLE001  # as in `conclude`
                 _log.error("Exception on %s, in close()", self, exc_info=error)
-
-
-def _size(file: FileWrapper) -> int | None:
-    """Return how long a plain file is, and have it read in large blocks."""
-    size = file.remaining()
-    if size is not None:
-        file.block_size = max(file.block_size, BLOCK)
-    return size
 
 
 def _alone(result: object) -> bool:

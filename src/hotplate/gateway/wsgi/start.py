@@ -70,7 +70,9 @@ class Start:
         raise NotImplementedError
 
     def settle(self) -> None:
-        """Take the header fields as the app has left them."""
+        """Take the header fields as the app has left them; raises `RuntimeError` where it has given none."""
+        if not self.code:
+            raise RuntimeError("The app returned its body without calling start_response()")
         if not self.code:
             raise RuntimeError("The app returned its body without calling start_response()")
         if self._given != self._snapshot:
