@@ -31,7 +31,7 @@ class Spent(NamedTuple):
 
 
 class Clocks:
-    """Reads the clocks of threads that run Python code.
+    """Reads the clocks of threads that run Python code; lists in `ended` those that are found to exist no more.
 
     Linux gives every thread a CPU clock that others may read, its id made from the thread's
     (`make_thread_cpuclock`, include/linux/posix-timers_types.h; pthread_getcpuclockid(3) returns the same number but
@@ -42,6 +42,7 @@ class Clocks:
     """
 
     def __init__(self) -> None:
+        self.ended: list[int] = []
         self._cpu: dict[int, float] = {}
         self._waits: dict[int, float] = {}
         self._files: dict[int, int] = {}
@@ -71,7 +72,8 @@ class Clocks:
         for thread in threads:
             try:
                 now[thread] = clock = time.clock_gettime(_clock_of(thread))
-            except OSError:  # it has ended
+            except OSError:
+                self.ended.append(thread)
                 continue
             used[thread] = clock - before.get(thread, clock)
         self._cpu = now

@@ -66,6 +66,8 @@ class Controller:
             before, last = last, perf_counter()
             done_before, finished = finished, pool.finished
             self._adapt(clocks.spent(self._watched(), last - before), last, last - before, finished - done_before)
+            while clocks.ended:
+                pool.forget_caller(clocks.ended.pop())
         return self._sleep()
 
     def _adapt(self, spent: Spent, now: float, elapsed: float, finished: int) -> None:

@@ -13,6 +13,7 @@ A request that found no thread in time gets 504, too, but says nothing of its wo
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,8 @@ from hotplate.gateway.stacks import stack_of
 if TYPE_CHECKING:
     from hotplate.gateway.exchange import Exchange
     from hotplate.gateway.metering import Metering
+
+_log = logging.getLogger("hotplate.gateway")
 
 _LOOKS = 10  # per time-out: the end comes at most a tenth late
 _LONGEST_PAUSE = 1.0
@@ -82,15 +85,20 @@ class Watchdog:
         elif exchange.progress > self._since():
             return  # it has just answered
         self._metering.expire(exchange)
+        await self._answer(exchange)
+        if exchange.task is not None:
+            exchange.task.cancel()
+        if began:
+            self._on_hung(exchange, stack)
+
+    async def _answer(self, exchange: Exchange) -> None:
+        if not exchange.abandoned or exchange.send is None:
+            return
+        scope = {"type": "http", "http_version": exchange.http_version, "method": exchange.method}
         try:
-            if exchange.abandoned and exchange.send is not None:
-                scope = {"type": "http", "http_version": exchange.http_version, "method": exchange.method}
-                await refuse(scope, exchange.send, 504, _TEXT)
-        finally:
-            if exchange.task is not None:
-                exchange.task.cancel()
-            if began:
-                self._on_hung(exchange, stack)
+            await refuse(scope, exchange.send, 504, _TEXT)
+        except Exception as error:  # noqa: BLE001  # data planes raise what they like for a client that is gone
+            _log.debug("The client of %s could not be told of its time-out: %r", exchange.path, error)
 
     def _since(self) -> float:
         return self._metering.clock() - self._timeout
