@@ -100,7 +100,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     if report.failed:
         arguments = getattr(item, "funcargs", {})
         services = [argument for argument in arguments.values() if isinstance(argument, Service)]
-        report.sections += [(f"log of {service.name}, pid {service.pid}", service.log_tail()) for service in services]
+        report.sections += [(f"end of {service.log}", service.log_tail()) for service in services]
     return report
 
 

@@ -33,17 +33,18 @@ from tests.support.services import (
 
 # Somebody may take a port between our asking for it and the server's binding it.
 _PORT_TRIES = 5
+_EVIDENCE = {".log", ".conf"}
 _PORT_TAKEN = re.compile(r"address already in use", re.IGNORECASE)
 
 
 @contextmanager
 def server_folder(name: str, *, owner: str | None = None, keep: Callable[[], bool] = lambda: False) -> Iterator[Path]:
-    """Makes a folder for a server and removes it afterwards, unless `keep` then says that it is evidence.
+    """Makes a folder for a server and removes it afterwards; its logs and configuration stay if `keep` says so.
 
     Args:
         name: of the server; part of the folder's name.
         owner: the account that will write there; None for our own.
-        keep: asked at the end.
+        keep: asked at the end whether there was a failure, of which they are evidence.
     """
     folder = Path(tempfile.mkdtemp(prefix=f"hotplate-{name}-"))
     try:
@@ -51,7 +52,13 @@ def server_folder(name: str, *, owner: str | None = None, keep: Callable[[], boo
             shutil.chown(folder, owner, owner)
         yield folder
     finally:
-        if not keep():
+        kept = {file for file in folder.iterdir() if file.suffix in _EVIDENCE} if keep() else set()
+        for entry in set(folder.iterdir()) - kept:
+            if entry.is_dir() and not entry.is_symlink():
+                shutil.rmtree(entry, ignore_errors=True)
+            else:
+                entry.unlink(missing_ok=True)
+        if not kept:
             shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -1,6 +1,7 @@
 """Private servers serve, end when the test ends, and leave nothing behind but evidence."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -91,14 +92,16 @@ with start(python(pathlib.Path({str(tmp_path)!r}), FOR_EVER)) as service:
     )
 
 
-def test_a_server_folder_goes_unless_it_is_evidence() -> None:
-    """A server's folder is removed, and kept after a failure."""
+def test_a_server_folder_goes_and_leaves_evidence_of_a_failure() -> None:
+    """A server's folder is removed; after a failure its log stays, its data does not."""
     with server_folder("kept", keep=lambda: True) as kept, server_folder("gone") as gone:
-        assert kept.is_dir()
-        assert gone.is_dir()
-    assert kept.is_dir()
+        for folder in (kept, gone):
+            (folder / "data").mkdir()
+            (folder / "data" / "table").touch()
+            (folder / "server.log").touch()
+    assert [file.name for file in kept.iterdir()] == ["server.log"]
     assert not gone.exists()
-    kept.rmdir()
+    shutil.rmtree(kept)
 
 
 @pytest.mark.redis
