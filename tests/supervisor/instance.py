@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -46,6 +48,7 @@ class Instance:
         self.log = folder / "events.jsonl"
         self.errors = folder / "stderr.txt"
         self.script(**(script or {}))
+        self.runtime = tempfile.mkdtemp(prefix="hp")  # short, as the path of a Unix socket has to be
         self.process: subprocess.Popen[bytes] | None = None
 
     def script(self, **rules: object) -> None:
@@ -56,8 +59,6 @@ class Instance:
         """Start the master and return at once."""
         settings = {"bind": "127.0.0.1:0", "workers": "2", "grace": "20s"}
         settings |= dict(flag.split("=", 1) for flag in flags)
-        runtime = self.folder / "run"
-        runtime.mkdir(exist_ok=True)
         kept = {name: value for name, value in os.environ.items() if not name.startswith("HOTPLATE")}
         with self.log.open("ab") as out, self.errors.open("ab") as err:
             self.process = subprocess.Popen(
@@ -66,7 +67,7 @@ class Instance:
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=err,
-                env=kept | {"PYTHONPATH": SOURCE, "XDG_RUNTIME_DIR": str(runtime)} | environment,
+                env=kept | {"PYTHONPATH": SOURCE, "XDG_RUNTIME_DIR": self.runtime} | environment,
             )
         return self
 
@@ -123,15 +124,16 @@ class Instance:
 
         def asked() -> bool:
             with self.slow() as request:
-                request.finish(path if request.slot == slot else "/")
-                return request.slot == slot
+                found = bool(request.slot == slot)
+                request.finish(path if found else "/")
+            return found
 
         wait_until(asked, what=f"slot {slot} is asked for {path}")
 
     def ask(self, order: control.Order) -> control.Done:
         """Give an order as the command line does."""
         before = os.environ.get("XDG_RUNTIME_DIR")
-        os.environ["XDG_RUNTIME_DIR"] = str(self.folder / "run")
+        os.environ["XDG_RUNTIME_DIR"] = self.runtime
         try:
             return control.ask(self.folder, "default", order, patience=60)
         finally:
@@ -165,6 +167,7 @@ class Instance:
 
     def end(self) -> None:
         """End it and everything it started, in whatever state it is."""
+        shutil.rmtree(self.runtime)
         if self.process is None:
             return
         with suppress(psutil.NoSuchProcess):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -72,7 +73,7 @@ def test_a_start_that_fails_says_why_and_leaves_nothing(
     assert words in instance.errors.read_text()
     started = [event["pid"] for kind in ("WorkerReady", "GenerationImported") for event in instance.events(kind)]
     wait_until(lambda: not any(map(is_alive, started)), what="nothing is left")
-    assert not list((instance.folder / "run").glob("hotplate/*"))
+    assert not list(Path(instance.runtime).glob("hotplate/*"))
 
 
 def test_an_app_that_must_not_be_forked_is_imported_by_each_worker(instance: Instance) -> None:
@@ -88,6 +89,7 @@ def test_a_second_instance_in_the_folder_is_refused(instance: Instance, tmp_path
     """One instance per folder and name; the refusal names the first, which goes on, and another name is welcome."""
     instance.start().serving()
     other = Instance(tmp_path)
+    other.runtime = instance.runtime
     other.errors = tmp_path / "other.txt"
     other.log = tmp_path / "other.jsonl"
     assert other.start().wait() == ExitCode.ALREADY_RUNNING
@@ -95,6 +97,7 @@ def test_a_second_instance_in_the_folder_is_refused(instance: Instance, tmp_path
     try:
         other.start("name=second").serving()
     finally:
+        other.runtime = tempfile.mkdtemp(prefix="hp")
         other.end()
     assert instance.get()["slot"] in {0, 1}
 
@@ -106,6 +109,7 @@ def test_a_second_instance_on_the_port_is_refused(instance: Instance, tmp_path: 
     folder.mkdir()
     other = Instance(folder)
     assert other.start(f"bind=127.0.0.1:{instance.port}").wait() == ExitCode.PORT_UNAVAILABLE
+    other.end()
     assert "the port is in use by" in other.errors.read_text()
 
 
@@ -132,8 +136,8 @@ def test_a_worker_that_dies_is_replaced(instance: Instance, how: str) -> None:
     else:
         deed = {"exits": "/exit", "talks nonsense": "/garbage", "talks out of turn": "/ready-again"}[how]
         instance.get_from(1, deed)
-    after = wait_until(lambda: (warm := instance.warm()).get(1, before[1]).pid != before[1].pid and warm)
-    assert after[0].pid == before[0].pid
+    wait_until(lambda: instance.warm().get(1, before[1]).pid != before[1].pid, what="another serves the slot")
+    assert instance.warm()[0].pid == before[0].pid
     wait_until(lambda: not is_alive(before[1].pid), what="the old worker is gone")
     died = instance.event("WorkerDied")
     assert (died["slot"], died["pid"]) == (1, before[1].pid)
@@ -327,7 +331,7 @@ def test_the_end_waits_for_requests_in_flight(instance: Instance, how: str) -> N
     assert instance.event("Stopped")["killed"] == 0
     wait_until(lambda: not any(map(is_alive, family)), what="nobody is left")
     assert not path.exists()
-    assert not list((instance.folder / "run").glob("hotplate/*"))
+    assert not list(Path(instance.runtime).glob("hotplate/*"))
 
 
 def test_stop_answers_when_nothing_is_left(instance: Instance) -> None:

@@ -41,7 +41,7 @@ def places(folder: Path, name: str) -> Iterator[Path]:
     A service may have no XDG_RUNTIME_DIR where its owner's shell has one, so both are looked at; root looks into
     everybody's.
     """
-    key = hashlib.sha256(f"{folder.resolve()}\0{name}".encode(errors="surrogateescape")).hexdigest()[:24]
+    key = hashlib.sha256(f"{folder.resolve()}\0{name}".encode(errors="surrogateescape")).hexdigest()[:16]
     file = f"{key}.sock"
     temporary = Path(tempfile.gettempdir())
     runtime = os.environ.get("XDG_RUNTIME_DIR", "")
