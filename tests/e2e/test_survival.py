@@ -68,7 +68,7 @@ def test_a_crash_loop_backs_off_and_says_so(tmp_path: Path) -> None:
     with instance(tmp_path, CRASHING, "--workers", "1", "--preload", "off") as site:
         (tmp_path / "crash").touch()
         os.kill(site.workers()[0], signal.SIGKILL)
-        site.until_logged("again")
+        site.until_logged("in short order")
         assert not site.ended()
         assert site.command("status").returncode == 14
         (tmp_path / "crash").unlink()

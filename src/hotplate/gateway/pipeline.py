@@ -52,10 +52,10 @@ def build(loaded: LoadedApp, settings: Settings, parts: Parts) -> ASGIApp:
     # here: admission (a bounded wait, then 503), compression, cache
     app = access_log(app, settings)
     app = forwarded(app, settings.trusted_proxies)
-    app = guarded(app, limits)
+    app = guarded(app, limits, parts.host)
     app = metered(app, parts.metering, parts.closing, parts.server)
     app = health(app, settings.health_path, parts.closing.state)
-    return hygiene(app, limits)
+    return hygiene(app, limits, parts.host)
 
 
 def _adapted(loaded: LoadedApp, settings: Settings, parts: Parts) -> ASGIApp:
