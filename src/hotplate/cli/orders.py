@@ -104,7 +104,7 @@ reload = Command(
 Take in new code without losing a request.
 
 It is imported beside the old, and takes over worker by worker. Returns when the new version serves everywhere. When it does not come up, the old one goes on serving, the reason is
-shown, and the exit status is that of the reason (5 when its import fails, 8 when its warm-up does), never 0.
+shown, and the exit status is 13.
 """,
     params=instance_flags(),
     examples=(
