@@ -88,6 +88,8 @@ def test_answers_without_body_have_none(
     blocks = kind([b"hello"])
     client = ask(returning(blocks, headers, status), request(method), strict=False)
     assert (client.body, client.complete) == (b"", True)
+    if kind is Closing and headers == [PLAIN]:
+        length = None  # there might have been more
     assert dict(client.fields).get(LENGTH) == length
     assert kind is list or blocks.closed == 1
 

@@ -1,7 +1,7 @@
 """The environ of a request (PEP 3333, "environ Variables"; RFC 3875, section 4.1), made from its ASGI scope.
 
 This runs once per request before anything else can, so it is written flat: constants are copied in one go, and names of
-header fields are translated once. Measured with Flask's hello world and wrk's and a browser's fields: 1.6 and 3.3 us.
+header fields are translated once. Measured: 1.0 microsecond with the one field wrk sends, 2.3 with a browser's eleven.
 """
 
 from __future__ import annotations

@@ -125,7 +125,8 @@ class Response(Start):
                 # A file is not read on, nor a body that nobody gets.
                 if size is None and not self.bodiless and first is not _END:
                     self._rest = blocks
-                messages = self._whole(first)
+                # Of a body that is not asked for, one block does not tell the length.
+                messages = self._whole(b"" if self.bodiless else first)
                 self.after = True
                 return messages
             self._push(first)
