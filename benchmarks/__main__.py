@@ -35,7 +35,9 @@ RESULTS = ROOT / "benchmarks" / "results"
 
 def machine() -> dict[str, str]:
     """What the figures were measured on and with."""
-    model = next((line.split(":")[1].strip() for line in _cpuinfo() if line.startswith("model name")), platform.machine())
+    model = next(
+        (line.split(":")[1].strip() for line in _cpuinfo() if line.startswith("model name")), platform.machine()
+    )
     return {
         "date": time.strftime("%Y-%m-%d"),
         "processor": f"{os.cpu_count()} x {model}",
@@ -76,7 +78,9 @@ def main() -> int:
     for scenario in SCENARIOS:
         if arguments.only and scenario.name not in arguments.only:
             continue
-        result = scenario.run(arguments.rounds, lambda text: print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True))
+        result = scenario.run(
+            arguments.rounds, lambda text: print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)
+        )
         print("\r\033[K", end="", file=sys.stderr)
         print(table(result), flush=True)
         record = {"machine": machine(), "rounds": arguments.rounds, "result": result}

@@ -51,6 +51,6 @@ def _served() -> list[float]:
     last: list[float] = []
     while True:
         now = [worker.traffic["requests"] if worker.traffic else 0.0 for worker in status(ROOT).workers]
-        if now == last and sum(now):
+        if now == last and any(now):
             return now
         last = now

@@ -30,7 +30,9 @@ def sharing(rounds: int, progress: Callable[[str], None]) -> Result:
     pairs = (("hotplate, 4 workers", "hotplate, 1 worker", 1.5), (gunicorn.name, one.name, None))
     for many, single, bar in pairs:
         ratio = Spread.of([a / b for a, b in zip(held[many], held[single], strict=True)])
-        rows.append(Row(f"{many} / 1", f"{ratio} x", f"<= {bar} x" if bar else "", ratio.median <= bar if bar else None))
+        rows.append(
+            Row(f"{many} / 1", f"{ratio} x", f"<= {bar} x" if bar else "", ratio.median <= bar if bar else None)
+        )
     return Result("memory", "Memory (PSS) with a 300 MB model", tuple(rows), held)
 
 

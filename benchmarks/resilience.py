@@ -87,7 +87,9 @@ def losses(_rounds: int, progress: Callable[[str], None]) -> Result:
             len(kills.failed) <= lost_at_most and kills.answered > 0,
         ),
     )
-    return Result("losses", "Requests lost under keep-alive load", rows, {"reloads": reloads.failed, "kills": kills.failed})
+    return Result(
+        "losses", "Requests lost under keep-alive load", rows, {"reloads": reloads.failed, "kills": kills.failed}
+    )
 
 
 def _kill_one(number: int, server: Server, progress: Callable[[str], None]) -> int:
@@ -106,6 +108,6 @@ def _kill_one(number: int, server: Server, progress: Callable[[str], None]) -> i
 
 
 def _connections(pid: int, port: int) -> int:
-    import psutil  # noqa: PLC0415  # only here
+    import psutil  # only here
 
     return sum(c.laddr.port == port and c.status == "ESTABLISHED" for c in psutil.Process(pid).net_connections("tcp"))

@@ -58,7 +58,9 @@ def against_peers(case: Case, rounds: int, progress: Progress) -> Result:
     ratio = Spread.of([ours.rate / theirs.rate for ours, theirs in zip(loads["hotplate"], loads[best], strict=True)])
     timeouts = sum(load.timeouts for load in loads["hotplate"])
     rows = [
-        Row(name, f"{rates[name]} requests/s, p99 {tails[name]} ms, timeouts {sum(one.timeouts for one in loads[name])}")
+        Row(
+            name, f"{rates[name]} requests/s, p99 {tails[name]} ms, timeouts {sum(one.timeouts for one in loads[name])}"
+        )
         for name in sorted(peers, key=lambda name: -rates[name].median)
     ]
     rows.append(Row(f"hotplate / {best}", str(ratio), f">= {case.ratio}", ratio.median >= case.ratio))
@@ -80,9 +82,8 @@ def overhead(rounds: int, progress: Progress) -> Result:
         for number, name in turning(list(peers), rounds):
             progress(f"overhead {number + 1}/{rounds} {name}")
             loads[name].append(measured(peers[name], HELLO, Path(folder) / "log"))
-    costs = [
-        bare.rate / mine.rate - 1 for mine, bare in zip(loads[ours_name := "hotplate, equal threads"], loads[BARE.name], strict=True)
-    ]
+    ours_name = "hotplate, equal threads"
+    costs = [bare.rate / mine.rate - 1 for mine, bare in zip(loads[ours_name], loads[BARE.name], strict=True)]
     rows = [Row(name, f"{Spread.of([one.rate for one in of])} requests/s") for name, of in loads.items()]
     cost = Spread.of([100 * one for one in costs])
     rows.append(Row(f"{ours_name}: cost", f"{cost} %", "< 5 %", cost.median < 5))

@@ -9,18 +9,24 @@ from pathlib import Path
 
 import psutil
 
-from tests.support.instance import HELLO, Load, instance
+from tests.support.instance import HELLO, Instance, Load, instance
 from tests.support.waiting import wait_until
 
-HANGING = HELLO + """
+HANGING = (
+    HELLO
+    + """
 @app.get("/hang")
 def hang():
     threading.Event().wait()
 """
-CRASHING = HELLO + """
+)
+CRASHING = (
+    HELLO
+    + """
 if os.path.exists("crash"):
     os.kill(os.getpid(), 9)
 """
+)
 
 
 def test_a_killed_worker_is_replaced_and_only_its_requests_are_lost(tmp_path: Path) -> None:
@@ -29,7 +35,7 @@ def test_a_killed_worker_is_replaced_and_only_its_requests_are_lost(tmp_path: Pa
         for _ in range(3):
             victim = site.workers()[0]
             os.kill(victim, signal.SIGKILL)
-            wait_until(lambda victim=victim: site.workers().get(0, victim) != victim, what="it is replaced")
+            _until_replaced(site, 0, victim)
             load.more()
         assert len(load.failures) <= 3 * 4
 
@@ -44,7 +50,7 @@ def test_a_dead_generation_is_replaced_and_its_workers_serve_on(tmp_path: Path) 
         assert load.failures == []
         victim = site.workers()[1]
         os.kill(victim, signal.SIGKILL)
-        wait_until(lambda: site.workers().get(1, victim) != victim, what="the new generation replaces a worker")
+        _until_replaced(site, 1, victim)
 
 
 def test_workers_of_a_killed_master_finish_and_go(tmp_path: Path) -> None:
@@ -87,7 +93,7 @@ def test_a_hung_request_ends_alone(tmp_path: Path) -> None:
         wait_until(lambda: site.status()["totals"]["in_flight"] == 1, what="it hangs")
         hanging.join(60)
         assert hung == [504]
-        wait_until(lambda: site.workers().get(0, first) != first, what="the worker is replaced")
+        _until_replaced(site, 0, first)
         assert site.get().body == b"1"
         assert "threading.Event().wait()" in site.log
         wait_until(lambda: not psutil.pid_exists(first), what="the hung worker is gone")
@@ -163,6 +169,10 @@ def test_there_is_one_instance_per_folder(tmp_path: Path) -> None:
             assert site.command("status", "--name", "other").returncode == 0
             assert site.command("stop", "--name", "other").returncode == 0
         assert site.get().body == b"1"
+
+
+def _until_replaced(site: Instance, slot: int, pid: int) -> None:
+    wait_until(lambda: site.workers().get(slot, pid) != pid, what=f"worker {slot} is replaced")
 
 
 def _alive(process: psutil.Process) -> bool:

@@ -8,7 +8,6 @@ import threading
 from collections.abc import Iterator
 
 import pytest
-
 from tests.support.gateway_process import Served, ask, gateway
 from tests.support.waiting import wait_until
 
@@ -191,3 +190,19 @@ def test_unix_sockets_are_served() -> None:
                     answer += chunk
             assert answer.endswith(b"hello")
         listener.close()
+
+
+def test_a_silent_connection_is_swept_away() -> None:
+    """One that never says which HTTP it speaks is ended, one that is being answered is not."""
+    from hotplate.gateway import connections
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        clients = [socket.create_connection(listener.getsockname()) for _ in range(2)]
+        accepted = [listener.accept()[0] for _ in clients]
+        wait_until(lambda: all(one.silent > 0.05 for one in connections.held([listener])), what="both are silent")
+        connections.sweep([listener], 0.05, {clients[0].getsockname()})
+        assert clients[1].recv(1) == b""
+        accepted[0].sendall(b"x")
+        assert clients[0].recv(1) == b"x"
+        for sock in (*clients, *accepted):
+            sock.close()

@@ -87,7 +87,7 @@ def gateway(target: str, *, listener: socket.socket | None = None, **settings: o
     """Serve `target` ("module:attribute") on a free loopback port, or on `listener`, until the block ends."""
     own = listener or socket.create_server(("127.0.0.1", 0), backlog=256)
     command = [sys.executable, "-m", "tests.support.gateway_process", str(own.fileno()), target, json.dumps(settings)]
-    process = subprocess.Popen(  # noqa: S603  # our own module
+    process = subprocess.Popen(  # our own module
         command,
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}"},
@@ -104,17 +104,18 @@ def gateway(target: str, *, listener: socket.socket | None = None, **settings: o
     finally:
         process.kill()
         process.wait()
-        process.stdin and process.stdin.close()
-        process.stdout and process.stdout.close()
+        for pipe in (process.stdin, process.stdout):
+            if pipe is not None:
+                pipe.close()
         if listener is None:
             own.close()
 
 
 async def _serve(fd: int, target: str, overrides: dict[str, Any]) -> None:
-    from hotplate.apps.load import load  # noqa: PLC0415  # only in the child
-    from hotplate.apps.target import parse  # noqa: PLC0415  # only in the child
-    from hotplate.gateway.server import Gateway  # noqa: PLC0415  # only in the child
-    from hotplate.settings import Settings  # noqa: PLC0415  # only in the child
+    from hotplate.apps.load import load  # only in the child
+    from hotplate.apps.target import parse  # only in the child
+    from hotplate.gateway.server import Gateway  # only in the child
+    from hotplate.settings import Settings  # only in the child
 
     server = Gateway(load(parse(target), ROOT), msgspec.convert(overrides, Settings))
     hung: list[str] = []
@@ -134,7 +135,7 @@ async def _obey(server: Any, hung: list[str], name: str, *arguments: Any) -> obj
         case "drain":
             return cast("object", await server.drain(*arguments))
         case "park":
-            server._plane.park()  # noqa: SLF001  # the contract test's own concern
+            server._plane.park()  # the contract test's own concern
         case "shed":
             server.shed(*arguments)
         case "warm":

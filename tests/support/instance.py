@@ -1,8 +1,8 @@
 """The real command in a folder of its own: started as a user would, asked, killed, and looked at afterwards.
 
-    with instance(tmp_path, HELLO) as site:
-        site.kill(site.worker(0))
-        site.until_healthy()
+with instance(tmp_path, HELLO) as site:
+site.kill(site.worker(0))
+site.until_healthy()
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import psutil
 
@@ -63,7 +63,7 @@ class Instance:
 
     def command(self, *words: str, timeout: float = 120) -> subprocess.CompletedProcess[str]:
         """Run another `hotplate` command in the same folder."""
-        return subprocess.run(  # noqa: S603  # our own command
+        return subprocess.run(
             [sys.executable, "-m", "hotplate", *words],
             cwd=self.folder,
             env=environment(),
@@ -130,7 +130,7 @@ class Load:
         self._stop = threading.Event()
         self._threads = [threading.Thread(target=self._ask) for _ in range(clients)]
 
-    def __enter__(self) -> Load:
+    def __enter__(self) -> Self:
         for thread in self._threads:
             thread.start()
         wait_until(lambda: sum(self.answers.values()) > 20 or self.failures, what="the load is on")
@@ -184,7 +184,7 @@ def instance(
         (folder / "app.py").write_text(source)
     port = free_port()
     with (folder / "log").open("ab") as log:
-        process = subprocess.Popen(  # noqa: S603  # our own command
+        process = subprocess.Popen(
             [sys.executable, "-m", "hotplate", "run", target, "--bind", bind or f"127.0.0.1:{port}", *flags],
             cwd=folder,
             env=environment(env),

@@ -11,13 +11,15 @@ import os
 import socket
 import stat
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import NamedTuple
 
-_FOLDER = "/proc/self/fd" if os.path.isdir("/proc/self/fd") else "/dev/fd"
-# struct tcp_info (linux/tcp.h): eight bytes, then 32-bit fields, of which tcpi_last_data_recv is the twelfth.
-_LAST_DATA_RECEIVED = struct.Struct("=8x44xI")
+_FOLDER = next((path for path in (Path("/proc/self/fd"), Path("/dev/fd")) if path.is_dir()), None)
+# struct tcp_info (linux/tcp.h): eight bytes, then 32-bit fields, of which the twelfth and thirteenth are
+# tcpi_last_data_recv and tcpi_last_ack_recv: a client that only reads acknowledges.
+_LAST_HEARD = struct.Struct("=8x44xII")
 
 
 class Connection(NamedTuple):
@@ -26,7 +28,7 @@ class Connection(NamedTuple):
     Args:
         fd: its descriptor in this process, valid only until the data plane closes it.
         peer: (host, port) of the client, None on a Unix socket.
-        silent: seconds since the client last sent something; 0 where the system does not tell.
+        silent: seconds since the client last sent or acknowledged something; 0 where the system does not tell.
     """
 
     fd: int
@@ -38,10 +40,10 @@ def held(listeners: Sequence[socket.socket]) -> Iterator[Connection]:
     """Yield the connections accepted from `listeners`."""
     ports = {(lsn.family, lsn.getsockname()[1]) for lsn in listeners if lsn.family != socket.AF_UNIX}
     paths = {lsn.getsockname() for lsn in listeners if lsn.family == socket.AF_UNIX}
-    for name in os.listdir(_FOLDER):
+    for entry in [*_FOLDER.iterdir()] if _FOLDER is not None else []:
         # A descriptor may be closed by the data plane's threads between any two of these steps.
         with suppress(OSError):
-            fd = int(name)
+            fd = int(entry.name)
             if not stat.S_ISSOCK(os.fstat(fd).st_mode):
                 continue
             with socket.socket(fileno=os.dup(fd)) as sock:
@@ -58,8 +60,23 @@ def cut(listeners: Sequence[socket.socket], peer: tuple[str, int]) -> None:
     """Break the connection with `peer` off, so that an unfinished response does not look like a whole one."""
     for connection in held(listeners):
         if connection.peer == peer:
-            with suppress(OSError), socket.socket(fileno=os.dup(connection.fd)) as sock:
-                sock.shutdown(socket.SHUT_RDWR)
+            _shut(connection)
+
+
+def sweep(listeners: Sequence[socket.socket], limit: float, busy: Container[tuple[str, int] | None]) -> None:
+    """End the connections that have been silent for `limit` seconds, but for the `busy` peers.
+
+    Granian ends idle ones itself (`header_read_timeout`), except those that have not yet shown which version of HTTP
+    they speak: they would be kept for ever, and a few thousand of them are all that a worker accepts.
+    """
+    for connection in held(listeners):
+        if connection.silent > limit and connection.peer not in busy:
+            _shut(connection)
+
+
+def _shut(connection: Connection) -> None:
+    with suppress(OSError), socket.socket(fileno=os.dup(connection.fd)) as sock:
+        sock.shutdown(socket.SHUT_RDWR)
 
 
 def _listens(sock: socket.socket) -> bool:
@@ -69,5 +86,5 @@ def _listens(sock: socket.socket) -> bool:
 def _silent(sock: socket.socket) -> float:
     if not hasattr(socket, "TCP_INFO"):
         return 0.0
-    info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _LAST_DATA_RECEIVED.size)
-    return float(_LAST_DATA_RECEIVED.unpack(info)[0]) / 1000
+    info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _LAST_HEARD.size)
+    return float(min(_LAST_HEARD.unpack(info))) / 1000

@@ -1,6 +1,6 @@
 """The data plane: Granian's Rust HTTP server inside this worker. The only module that names Granian.
 
-Granian's tokio thread accepts, parses and writes; its one Python thread builds an ASGI scope and hands it to `schedule`.
+Granian's tokio thread accepts, parses and writes; its one Python thread builds an ASGI scope and calls `_schedule`.
 What we rely on beyond its documented interface is pinned by tests/gateway/test_dataplane.py.
 """
 
@@ -13,9 +13,10 @@ import resource
 import socket
 import sys
 from collections.abc import Callable, Coroutine, Sequence
-from typing import Any
+from typing import Any, Protocol, Self
 
-from granian._granian import ASGIWorker, CallbackScheduler, SocketHolder, WorkerSignal
+from granian import _granian
+from granian._granian import CallbackScheduler, WorkerSignal
 from granian.constants import HTTPModes
 from granian.http import HTTP1Settings, HTTP2Settings
 
@@ -24,6 +25,7 @@ from hotplate.gateway.types import ASGIApp, Scope
 from hotplate.settings import Settings
 
 _log = logging.getLogger("hotplate.gateway")
+_rust: Any = _granian  # its stub lags behind what it takes
 # It would log a line per worker start and the app's tracebacks a second time.
 logging.getLogger("_granian").setLevel(logging.CRITICAL)
 
@@ -31,6 +33,17 @@ _RUNTIME_THREADS = 1  # Rust threads hold no Python; one moves more bytes than t
 _FILE_THREADS = 4  # tokio's own blocking threads, used here to send files (pathsend)
 _SPARE_DESCRIPTORS = 128  # for the app's own files, databases and logs
 _MOST_CONNECTIONS = 16384
+_WEBSOCKETS = True
+
+
+class _Watcher(Protocol):
+    """A request, as Granian hands it over."""
+
+    scope: Scope
+    proto: Any  # `receive` and `send`
+
+    def done(self) -> None:
+        """Answer 500 where nothing was sent, and let go of the connection."""
 
 
 class _Scheduler(CallbackScheduler):
@@ -38,10 +51,10 @@ class _Scheduler(CallbackScheduler):
 
     __slots__ = ()
 
-    def __new__(cls, loop: asyncio.AbstractEventLoop, _schedule: Callable[[Any], None]) -> _Scheduler:
-        return super().__new__(cls, loop, _schedule, None, None, None)  # type: ignore[no-any-return]  # untyped Rust class
+    def __new__(cls, loop: asyncio.AbstractEventLoop, schedule: Callable[[_Watcher], None]) -> Self:
+        return super().__new__(cls, loop, schedule, None, None, None)  # type: ignore[call-arg]  # Rust's own
 
-    def __init__(self, _loop: asyncio.AbstractEventLoop, schedule: Callable[[Any], None]) -> None:
+    def __init__(self, _loop: asyncio.AbstractEventLoop, schedule: Callable[[_Watcher], None]) -> None:
         super().__init__()
         self._schedule_fn = schedule
 
@@ -75,7 +88,7 @@ class DataPlane:
             fd = os.dup(listener.fileno())
             os.set_blocking(fd, False)
             is_unix = listener.family == socket.AF_UNIX
-            holder = SocketHolder(fd, is_unix, self._settings.backlog)
+            holder = _rust.SocketHolder(fd, is_unix, self._settings.backlog)
             worker = self._worker(number, holder, most)
             signal, ended = WorkerSignal(), self._loop.create_future()
             signal.add_cb(self._teller(ended))
@@ -85,10 +98,19 @@ class DataPlane:
             self._signals.append(signal)
             self._ended.append(ended)
 
-    def _worker(self, number: int, holder: Any, most: int) -> Any:
+    def _worker(self, number: int, holder: object, most: int) -> Any:  # noqa: ANN401  # Granian's, see `_rust`
         settings = self._settings
-        tls = (bool(settings.cert), settings.cert or None, settings.key or None, None, "tls1.2", None, [], False)
-        return ASGIWorker(
+        tls: tuple[object, ...] = (
+            bool(settings.cert),
+            settings.cert or None,
+            settings.key or None,
+            None,
+            "tls1.2",
+            None,
+            [],
+            False,
+        )
+        return _rust.ASGIWorker(
             number,
             (None, holder),
             None,
@@ -100,7 +122,7 @@ class DataPlane:
             HTTPModes(settings.http),
             HTTP1Settings(max_buffer_size=max(8192, settings.limit_request_line + settings.limit_header_size)),
             HTTP2Settings(max_headers_size=settings.limit_header_size),
-            True,
+            _WEBSOCKETS,
             None,
             *tls,
             (None, None),
@@ -111,9 +133,12 @@ class DataPlane:
             if not ended.done():
                 ended.set_result(None)
 
-        return lambda: self._loop.call_soon_threadsafe(settle)
+        def tell() -> None:
+            self._loop.call_soon_threadsafe(settle)
 
-    def _schedule(self, watcher: Any) -> None:
+        return tell
+
+    def _schedule(self, watcher: _Watcher) -> None:
         # An exception must not leave here: Rust does not look.
         try:
             proto, scope = watcher.proto, watcher.scope
@@ -122,11 +147,10 @@ class DataPlane:
             def done(error: BaseException | None) -> None:
                 if error is not None:
                     self._broken_off(scope, error)
-                # Answers 500 where nothing was sent, and lets go of the connection.
                 watcher.done()
 
             self._driver.start(coroutine, done)
-        except BaseException:
+        except BaseException:  # noqa: BLE001  # see above
             _log.exception("A request could not be begun")
             watcher.done()
 
@@ -140,7 +164,7 @@ class DataPlane:
             with socket.socket() as dummy:
                 dummy.bind(("127.0.0.1", 0))
                 dummy.listen(1)
-                dummy.setblocking(False)  # its accept must not block Granian's only runtime thread
+                dummy.settimeout(0)  # its accept must not block Granian's only runtime thread
                 os.dup2(dummy.fileno(), fd)
 
     async def close(self) -> None:

@@ -1,4 +1,4 @@
-"""The same pipeline for a server of the user's own choice: `uvicorn "module:asgi(app)"`, hypercorn, gunicorn's worker."""
+"""The same pipeline for a server of the user's own choice: uvicorn, hypercorn, gunicorn's ASGI worker."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from hotplate.gateway.types import ASGIApp, Receive, Scope, Send
 from hotplate.settings import Settings
 
 
-def asgi(app: Callable[..., Any], **settings: Any) -> ASGIApp:
+def asgi(app: Callable[..., Any], **settings: Any) -> ASGIApp:  # noqa: ANN401  # a setting's type is the table's
     """Wrap any WSGI or ASGI app in Hotplate's pipeline, for a server other than `hotplate run`.
 
     Nothing is started before the first request, so the result may be made before a server forks its workers. Worker
@@ -84,7 +84,7 @@ class _Hosted:
             return self._pipeline
 
     def _running_pool(self) -> Pool:
-        if self._pool is None:
-            with self._begin:
-                self._pool = self._pool or Pool(self._settings)
-        return self._pool
+        with self._begin:
+            if self._pool is None:
+                self._pool = Pool(self._settings)
+            return self._pool

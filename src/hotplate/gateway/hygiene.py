@@ -7,7 +7,7 @@ limits alike; names that no rule knows are learnt, so that the fields of every d
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 
 from hotplate.gateway.limits import AROUND_FIELD, LONGEST_MEASURED, Limits, body_excess, head_excess
 from hotplate.gateway.refusal import HasLoop, Refusal, refuse, refuse_unread
@@ -43,7 +43,9 @@ _hosts: set[tuple[bytes, bytes]] = set()
 _servers: dict[tuple[str, str], tuple[str, int | None]] = {}
 
 
-def hygiene(app: ASGIApp, limits: Limits, host: HasLoop | None = None) -> ASGIApp:
+def hygiene(
+    app: ASGIApp, limits: Limits, host: HasLoop | None = None, refused: Callable[[], None] = lambda: None
+) -> ASGIApp:
     """Return `app` behind the rules of well-formed requests.
 
     Needs neither loop nor thread. Marks requests that announce a body with `hotplate.body` in the scope, and chunked
@@ -53,6 +55,7 @@ def hygiene(app: ASGIApp, limits: Limits, host: HasLoop | None = None) -> ASGIAp
         app: the next layer.
         limits: sizes above which a request is refused with 413, 414 or 431.
         host: takes the refusal of a large body to the loop, so that a client which is sending gets to read it.
+        refused: told of each refusal.
     """
     # The longest method has 20 characters; a target near the limit is measured exactly.
     short_target = limits.request_line - 32
@@ -84,6 +87,7 @@ def hygiene(app: ASGIApp, limits: Limits, host: HasLoop | None = None) -> ASGIAp
         if refusal is None:
             correct(scope)
             return app(scope, receive, send)
+        refused()
         if refusal.status == 413 and host is not None:
             return refuse_unread(scope, receive, send, *refusal, host)
         return refuse(scope, send, *refusal)

@@ -55,7 +55,7 @@ def build(loaded: LoadedApp, settings: Settings, parts: Parts) -> ASGIApp:
     app = guarded(app, limits, parts.host)
     app = metered(app, parts.metering, parts.closing, parts.server)
     app = health(app, settings.health_path, parts.closing.state)
-    return hygiene(app, limits, parts.host)
+    return hygiene(app, limits, parts.host, parts.metering.refuse)
 
 
 def _adapted(loaded: LoadedApp, settings: Settings, parts: Parts) -> ASGIApp:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Self
 
 from hotplate.gateway.types import ASGIApp, Message, Scope
 
@@ -13,17 +13,28 @@ if TYPE_CHECKING:
     from hotplate.gateway.drive import Driver
 
 
-class _Overheard(logging.Handler):
-    """Keeps the last exception that was logged: Flask and Django answer 500 and only log what went wrong."""
+class Overheard:
+    """Keeps the last exception that was logged: Flask and Django answer 500 and only log what went wrong.
+
+    By the record factory, since a handler would change which handlers Flask and Python think they need.
+    """
 
     def __init__(self) -> None:
-        super().__init__(logging.ERROR)
         self.error: BaseException | None = None
+        self._make = logging.getLogRecordFactory()
 
-    def emit(self, record: logging.LogRecord) -> None:
-        """Note the exception of a log record."""
+    def __enter__(self) -> Self:
+        logging.setLogRecordFactory(self._note)
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        logging.setLogRecordFactory(self._make)
+
+    def _note(self, *args: Any, **kwargs: Any) -> logging.LogRecord:  # noqa: ANN401  # passed on as they come
+        record = self._make(*args, **kwargs)
         if record.exc_info and record.exc_info[1] is not None:
             self.error = record.exc_info[1]
+        return record
 
 
 def request(path: str) -> Scope:
@@ -72,12 +83,8 @@ async def rehearse(driver: Driver, app: ASGIApp, path: str) -> tuple[int, float,
         elif message.get("more_body"):
             done(None)
 
-    overheard = _Overheard()
-    logging.getLogger().addHandler(overheard)
     began = time.perf_counter()
-    try:
+    with Overheard() as overheard:
         driver.start(app(request(path), receive, send), done)  # type: ignore[arg-type]  # the pipeline is made of coroutine functions
         error = await ended
-    finally:
-        logging.getLogger().removeHandler(overheard)
     return (statuses or [500])[0], time.perf_counter() - began, error or overheard.error

@@ -32,6 +32,9 @@ _LOOK_EVERY = 0.02  # seconds between two counts of the connections while draini
 # A keep-alive client that has been silent this long is not about to send: Node's server and Hypercorn end idle
 # connections after 5 s, nginx' upstream connections after 60 s.
 _LINGER = 5.0
+# Longer than Granian's own limit of 30 s, which it does not apply to a connection that has sent nothing yet.
+_SILENCE = 60.0
+_SWEEP_EVERY = 10.0
 
 
 class Rehearsed(NamedTuple):
@@ -63,6 +66,7 @@ class Gateway:
         self._pool = Pool(settings)
         self._sockets = OpenSockets()
         self._listeners: Sequence[socket.socket] = ()
+        self._sweeping: asyncio.TimerHandle | None = None
 
     async def startup(self) -> None:
         """Start the pool and the app's lifespan; raises `HotplateError` when the app refuses to start."""
@@ -84,8 +88,11 @@ class Gateway:
             ),
         )
         self._plane = DataPlane(self.pipeline, self._driver, self._settings, self._broken_off)
-        self._watchdog = Watchdog(self.metering, self._settings.timeout, lambda *hung: self.on_hung(*hung))
+        self._watchdog = Watchdog(self.metering, self._settings.timeout, self._tell_hung)
         self._watchdog.start(loop)
+
+    def _tell_hung(self, exchange: Exchange, stack: str) -> None:
+        self.on_hung(exchange, stack)  # looked up now: it may be set after the start
 
     async def warm(self, path: str) -> Rehearsed:
         """Send one GET for `path` through the whole pipeline, in this process."""
@@ -95,6 +102,12 @@ class Gateway:
         """Accept connections."""
         self._listeners = listeners
         self._plane.serve(listeners)
+        self._sweep()
+
+    def _sweep(self) -> None:
+        busy = {exchange.client for exchange in tuple(self.metering.in_flight)}
+        connections.sweep(self._listeners, _SILENCE, busy)
+        self._sweeping = asyncio.get_running_loop().call_later(_SWEEP_EVERY, self._sweep)
 
     def snapshot(self) -> Traffic:
         """What was served and is being served."""
@@ -115,7 +128,8 @@ class Gateway:
         self._plane.park()
         self.closing.all()
         await self._sockets.close()
-        while loop.time() < deadline and (self.metering.in_flight or self._someone_may_still_send()):
+        # The data plane has no event for a connection that ends.
+        while loop.time() < deadline and (self.metering.in_flight or self._someone_may_still_send()):  # noqa: ASYNC110
             await asyncio.sleep(_LOOK_EVERY)
         with suppress(TimeoutError):
             await asyncio.wait_for(asyncio.shield(self._plane.close()), max(0.1, deadline - loop.time()))
@@ -127,6 +141,8 @@ class Gateway:
     async def shutdown(self) -> None:
         """Stop the app's lifespan and the pool."""
         self._watchdog.stop()
+        if self._sweeping is not None:
+            self._sweeping.cancel()
         if self._lifespan is not None:
             await self._lifespan.shutdown()
         self._pool.stop()
