@@ -1,8 +1,8 @@
 """Drives the pipeline's coroutines from whichever thread holds them: data plane, event loop or pool.
 
 The data plane calls us on a thread of its own. Waking the event loop for each request, and a pool thread after it,
-costs two hand-overs of the GIL; a health probe, a refusal or (later) a cache hit needs neither, and a WSGI view needs one. So
-the pipeline is written once, as ordinary ASGI coroutines, and says where it must go on:
+costs two hand-overs of the GIL; a health probe, a refusal or (later) a cache hit needs neither, and a WSGI view needs
+one. So the pipeline is written once, as ordinary ASGI coroutines, and says where it must go on:
 
     await host.on_loop()         as a task of the worker's event loop: `receive()`, timers, ASGI apps
     await host.call(function)    in a thread of the pool: anything that may block

@@ -41,7 +41,7 @@ class Channel(Generic[Sent, Received]):
     def __init__(self, sock: socket.socket, receives: object) -> None:
         self.sock = sock
         self._encoder = msgspec.json.Encoder()
-        self._decoder: msgspec.json.Decoder[Received] = msgspec.json.Decoder(receives)  # type: ignore[arg-type]  # a union is not a `type`
+        self._decoder: msgspec.json.Decoder[Received] = msgspec.json.Decoder(receives)
         self._buffer = bytearray()
         self._sockets: list[int] = []
 

@@ -16,6 +16,9 @@ from hotplate.gateway.traffic import Traffic
 from hotplate.settings import Settings
 
 
+_CODES = {int(code): code for code in ExitCode}
+
+
 class Failure(msgspec.Struct, frozen=True):
     """A `HotplateError` on its way to another process; `detail` holds the trimmed traceback of the user's code."""
 
@@ -32,7 +35,7 @@ class Failure(msgspec.Struct, frozen=True):
 
     def error(self) -> HotplateError:
         """Unpack it where it is to be shown."""
-        return HotplateError(self.attempted, self.cause, self.remedy, code=ExitCode(self.code), detail=self.detail)
+        return HotplateError(self.attempted, self.cause, self.remedy, code=_CODES[self.code], detail=self.detail)
 
 
 # Master to generation
