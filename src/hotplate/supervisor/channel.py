@@ -22,7 +22,7 @@ Sent = TypeVar("Sent")
 Received = TypeVar("Received")
 
 
-class Closed(Exception):
+class Closed(Exception):  # noqa: N818  # a fact, not a fault
     """The other end is gone."""
 
 

@@ -15,7 +15,6 @@ from hotplate.errors import ExitCode, HotplateError
 from hotplate.gateway.traffic import Traffic
 from hotplate.settings import Settings
 
-
 _CODES = {int(code): code for code in ExitCode}
 
 
