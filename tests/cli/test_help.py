@@ -28,7 +28,9 @@ def helped(*words: str) -> str:
     return result.output
 
 
-@pytest.mark.parametrize("words", [(), *((name,) for name in COMMANDS)], ids=lambda words: " ".join(words) or "hotplate")
+@pytest.mark.parametrize(
+    "words", [(), *((name,) for name in COMMANDS)], ids=lambda words: " ".join(words) or "hotplate"
+)
 def test_help_ends_with_commands_that_people_type(words: tuple[str, ...]) -> None:
     """Every help ends with examples, each of which begins with a command."""
     examples = helped(*words).partition("\nExamples:\n")[2]
@@ -85,9 +87,7 @@ def test_help_imports_nothing_heavy() -> None:
         "print([name for name in ('asyncio', 'psutil', 'rich', 'uvloop', 'granian', 'ssl', 'hotplate.supervisor',"
         " 'hotplate.gateway', 'hotplate.apps') if name in sys.modules], file=sys.stderr)"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code], env=environment(), check=True, capture_output=True, text=True
-    )
+    done = subprocess.run([sys.executable, "-c", code], env=environment(), check=True, capture_output=True, text=True)
     assert done.stderr == "[]\n"
 
 

@@ -25,7 +25,7 @@ TIMED = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z \S")
 
 def get(address: str) -> str:
     """GET the front page."""
-    with urllib.request.urlopen(f"{address}/", timeout=DEADLINE) as answer:
+    with urllib.request.urlopen(f"{address}/", timeout=DEADLINE) as answer:  # noqa: S310  it is http
         return str(answer.read().decode())
 
 
@@ -72,8 +72,12 @@ def test_reasons_name_who_asked(hotplate: Hotplate) -> None:
 
 def test_an_app_that_is_not_safe_to_fork_says_why(hotplate: Hotplate) -> None:
     """The decision against preloading names what was found."""
-    hotplate.write(shop=HELLO + "\nimport threading, time\n"
-                   "threading.Thread(target=time.sleep, args=(3600,), name='poller', daemon=True).start()\n")  # fmt: skip
+    hotplate.write(
+        shop=f"""{HELLO}
+import threading, time
+threading.Thread(target=time.sleep, args=(3600,), name="poller", daemon=True).start()
+"""
+    )
     text = hotplate.serve("shop:app", "--workers", "1").text()
     assert re.search(r"^  Preload    off \(forking the imported app is not safe: .*poller", text, re.MULTILINE)
     assert text.count("  Preload ") == 1
@@ -199,7 +203,9 @@ def test_stop_ends_it(hotplate: Hotplate) -> None:
 
 def test_stop_without_waiting_returns_at_once(hotplate: Hotplate) -> None:
     """`--no-wait` does not wait for the request that still runs."""
-    hotplate.write(shop=HELLO + """
+    hotplate.write(
+        shop=HELLO
+        + """
 import os, time
 @app.get("/slow")
 def slow():
@@ -207,7 +213,8 @@ def slow():
     while not os.path.exists("go"):
         time.sleep(0.01)
     return "done"
-""")
+"""
+    )
     running = hotplate.serve("shop:app", "--workers", "1")
     host, port = running.address.removeprefix("http://").split(":")
     with socket.create_connection((host, int(port)), timeout=DEADLINE) as client:

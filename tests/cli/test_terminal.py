@@ -23,11 +23,14 @@ from hotplate.cli.ui import Look, clean
 from hotplate.errors import ExitCode
 
 ESCAPE = "\x1b"
-WAITING_FOR_A_FILE = HELLO + """
+WAITING_FOR_A_FILE = (
+    HELLO
+    + """
 import os, time
 while not os.path.exists("go"):
     time.sleep(0.01)
 """
+)
 
 
 def test_an_error_is_red_on_a_terminal(on_terminal: OnTerminal) -> None:

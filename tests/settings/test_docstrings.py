@@ -8,7 +8,7 @@ import pytest
 
 import hotplate
 
-ROOMS = ("hotplate.errors", "hotplate.settings", "hotplate.apps", "hotplate.machine")
+ROOMS = ("hotplate.errors", "hotplate.settings", "hotplate.apps", "hotplate.machine", "hotplate.cli")
 MODULES = [
     found.name for found in pkgutil.walk_packages(hotplate.__path__, "hotplate.") if found.name.startswith(ROOMS)
 ]

@@ -82,7 +82,7 @@ class TextJournal:
         if not (self._starting and self._is_told_as_decision(event)):
             self.remark(event.level, event.line(), event.detail())
 
-    def failure(self, error: HotplateError) -> bool:
+    def failure(self, error: HotplateError) -> bool:  # noqa: ARG002  JsonJournal reads it
         """Leave it to the command line."""
         return False
 

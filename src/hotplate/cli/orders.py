@@ -103,8 +103,8 @@ reload = Command(
     help="""\
 Take in new code without losing a request.
 
-It is imported beside the old, and takes over worker by worker. Returns when the new version serves everywhere. When it does not come up, the old one goes on serving, the reason is
-shown, and the exit status is 13.
+It is imported beside the old, and takes over worker by worker. Returns when the new version serves everywhere. When it
+does not come up, the old one goes on serving, the reason is shown, and the exit status is 13.
 """,
     params=instance_flags(),
     examples=(

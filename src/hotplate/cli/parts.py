@@ -90,7 +90,7 @@ class Command(click.Command):
         settings: click's context settings.
     """
 
-    def __init__(  # noqa: PLR0913  one keyword per part of a command, as click has it
+    def __init__(
         self,
         name: str,
         callback: Callable[..., int],
@@ -118,7 +118,7 @@ class Command(click.Command):
             with formatter.section(section.title):
                 formatter.write_dl(section.entries)
 
-    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002  click gives it
         """Write the examples."""
         write_examples(self.examples, formatter)
 
@@ -126,7 +126,7 @@ class Command(click.Command):
 def described(each: click.Parameter, ctx: click.Context) -> Entry | None:
     """Return a parameter's line of help."""
     if isinstance(each, Place):
-        return Entry(each.make_metavar(ctx), each.description)
+        return Entry(each.metavar or each.human_readable_name, each.description)
     record = each.get_help_record(ctx)
     return Entry(*record) if record else None
 

@@ -30,7 +30,7 @@ and progress are for terminals only: not in pipes and files, not with `NO_COLOR`
 
 def page() -> str:
     """Return docs/cli.md."""
-    context = click.Context(root, info_name="hotplate")
+    context = click.Context(root, info_name="hotplate", **root.context_settings)
     return _HEAD + "".join(_chapters(context))
 
 

@@ -31,11 +31,11 @@ EXAMPLES = (
 class Root(click.Group):
     """The group of all commands."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  click gives it
         """Return the names, in the table's order."""
         return list(COMMANDS)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002  click gives it
         """Load a command."""
         if cmd_name not in COMMANDS:
             return None
@@ -54,7 +54,7 @@ class Root(click.Group):
             raise failures.no_such_command(args[0], list(COMMANDS))
         return super().resolve_command(ctx, args)
 
-    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002  click gives it
         """Write the examples."""
         write_examples(EXAMPLES, formatter)
 

@@ -86,9 +86,7 @@ def _parameter(option: Option) -> click.Parameter:
     names = [*option.flags, option.dest]
     match option.kind:
         case "argument":
-            return Place(
-                [option.dest], f"{option.help}.", option.group, metavar=f"[{option.metavar}]", required=False
-            )
+            return Place([option.dest], f"{option.help}.", option.group, metavar=f"[{option.metavar}]", required=False)
         case "switch" | "refusal":
             return Flag(names, option.group, is_flag=True, default=None, help=option.help)
         case _:

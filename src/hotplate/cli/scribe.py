@@ -12,7 +12,7 @@ import shutil
 import threading
 import time
 from contextlib import suppress
-from typing import Literal, NamedTuple, TextIO
+from typing import Literal, NamedTuple, Self, TextIO
 
 from hotplate.cli.ui import Look, clean
 
@@ -50,7 +50,7 @@ class Scribe:
         self._thread = threading.Thread(target=self._work, name="scribe", daemon=True)
         self._thread.start()
 
-    def __enter__(self) -> Scribe:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exception: object) -> None:

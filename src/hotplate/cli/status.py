@@ -70,7 +70,9 @@ def lines(report: StatusReport, look: Look) -> Iterator[str]:
     from hotplate.settings.units import show_duration_roughly
 
     warm = sum(worker.state == "ready" for worker in report.workers)
-    told = f"{report.state.capitalize()}: {warm} of {report.slots} workers warm, up {show_duration_roughly(report.uptime)}"
+    told = (
+        f"{report.state.capitalize()}: {warm} of {report.slots} workers warm, up {show_duration_roughly(report.uptime)}"
+    )
     yield look.paint(told, "bold", "green" if report.healthy else "red")
     yield ""
     shared = "shared by the workers" if report.preloaded else "imported by each worker"
@@ -149,7 +151,9 @@ status = Command(
     show_status,
     help=_HELP,
     params=[
-        Flag(["--json", "as_json"], group="Output", is_flag=True, help="One JSON object; its fields are in docs/cli.md."),
+        Flag(
+            ["--json", "as_json"], group="Output", is_flag=True, help="One JSON object; its fields are in docs/cli.md."
+        ),
         *instance_flags(),
     ],
     examples=_EXAMPLES,

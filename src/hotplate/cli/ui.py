@@ -33,11 +33,11 @@ class Look(NamedTuple):
             return cls(terminal=False)
 
     def paint(self, text: str, *colours: str) -> str:
-        """Return `text` in colours, where there are any.
+        r"""Return `text` in colours, where there are any.
 
         Example:
             >>> Look(terminal=True).paint("no", "red"), Look(terminal=False).paint("no", "red")
-            ('\\x1b[31mno\\x1b[0m', 'no')
+            ('\x1b[31mno\x1b[0m', 'no')
         """
         if not (self.terminal and colours and text):
             return text
