@@ -152,6 +152,15 @@ class Instance:
         """Return the workers that serve, by slot."""
         return {worker.slot: worker for worker in self.status().workers if worker.state == "ready"}
 
+    def wait_for_another_than(self, pid: int) -> None:
+        """Return when slot 0 is served, and not by `pid`."""
+
+        def is_another() -> bool:
+            worker = self.warm().get(0)
+            return worker is not None and worker.pid != pid
+
+        wait_until(is_another, what=f"somebody else than {pid} serves slot 0")
+
     def signal(self, number: signal.Signals) -> None:
         """Send the master a signal."""
         os.kill(self.pid, number)

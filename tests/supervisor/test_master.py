@@ -146,6 +146,16 @@ def test_a_worker_that_dies_is_replaced(instance: Instance, how: str) -> None:
     assert instance.status().healthy
 
 
+def test_killing_workers_by_hand_is_no_crash_loop(instance: Instance) -> None:
+    """However often somebody kills a worker, even one that has not answered anything yet: the next comes at once."""
+    instance.start("workers=1").serving()
+    for _ in range(12):
+        victim = instance.warm()[0].pid
+        os.kill(victim, signal.SIGKILL)
+        instance.wait_for_another_than(victim)
+    assert not instance.events("CrashLoop")
+
+
 def test_no_queued_connection_is_lost_with_a_worker(instance: Instance) -> None:
     """Connections queued at a worker that is stopped, then killed, are answered by its successor."""
     instance.start("workers=1").serving()
@@ -221,7 +231,7 @@ def test_a_worker_that_asks_for_it_is_relieved(instance: Instance, deed: str, ev
     with instance.slow() as slow:
         assert instance.get(deed)["pid"] == before
         assert instance.event(event)["pid"] == before
-        wait_until(lambda: instance.warm().get(0) and instance.warm()[0].pid != before, what="another serves")
+        instance.wait_for_another_than(before)
         assert is_alive(before)
         assert slow.finish()["pid"] == before
     wait_until(lambda: not is_alive(before), what="the old worker is gone")
@@ -233,7 +243,7 @@ def test_a_worker_that_goes_silent_is_killed_and_replaced(instance: Instance) ->
     instance.start("workers=1", "timeout=1s").serving()
     silent = instance.get("/silent")["pid"]
     assert instance.event("WorkerStuck")["pid"] == silent
-    wait_until(lambda: instance.warm().get(0) and instance.warm()[0].pid != silent, what="another serves")
+    instance.wait_for_another_than(silent)
     assert instance.get()["pid"] != silent
 
 

@@ -142,9 +142,13 @@ class WorkerDied(Event, frozen=True):
     pid: int
     status: int | None
     lived: float
+    out_of_memory: bool = False
 
     def __str__(self) -> str:
-        return f"Worker {self.slot} (pid {self.pid}) {ending(self.status)} after {_took(self.lived)}; replacing it"
+        cause = " by the kernel, for lack of memory," if self.out_of_memory else ""
+        return (
+            f"Worker {self.slot} (pid {self.pid}) {ending(self.status)}{cause} after {_took(self.lived)}; replacing it"
+        )
 
 
 class CrashLoop(Event, frozen=True):

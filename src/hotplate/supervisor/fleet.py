@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import signal
 from collections.abc import Coroutine
 
 from hotplate.errors import HotplateError
@@ -28,11 +29,13 @@ from hotplate.supervisor.events import (
 from hotplate.supervisor.generationlink import GenerationLink
 from hotplate.supervisor.messages import Drained, Failure, FromWorker, Hung, Outgrown
 from hotplate.supervisor.nursery import Emit, Nursery
+from hotplate.supervisor.process import oom_kills
 from hotplate.supervisor.slots import Slot
 from hotplate.supervisor.sockets import Sockets
 from hotplate.supervisor.workerlink import OVERTIME, WorkerLink
 
 _log = logging.getLogger("hotplate.master")
+_TO_TELL = 0.1  # seconds a generation gets to tell a worker's exit status; it takes milliseconds
 _LEAST_WAIT = 0.1  # seconds between two attempts that failed
 _GOODBYE = 2.0  # seconds for a generation without workers to end, and for the kernel to end what was killed
 _AFTER_GRACE = OVERTIME + 1.0  # seconds; by then the links have killed what did not end
@@ -62,6 +65,7 @@ class Fleet:
         self.changing = asyncio.Lock()  # held by what changes every slot or their number
         self.weights: dict[int, int] = {}
         self._killed = 0
+        self._oom_kills = oom_kills()
         self._usable = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -137,9 +141,7 @@ class Fleet:
         slot.vacate()
         self.steer()
         if not self.paused:
-            slot.died(worker)
-            self.run(self._report_death(worker))
-            self.fill(slot)
+            self.run(self._succeed(slot, worker))
 
     def generation_lost(self, generation: GenerationLink) -> None:
         """Start another generation for one that died; its workers serve on meanwhile."""
@@ -228,10 +230,17 @@ class Fleet:
                 worker.leaving = True
                 await self._relieve(slot, worker)
 
-    async def _report_death(self, worker: WorkerLink) -> None:
-        lived = worker.lived
-        status = await worker.process.status() if worker.process else None
-        self.emit(WorkerDied(slot=worker.slot, pid=worker.pid, status=status, lived=lived))
+    async def _succeed(self, slot: Slot, worker: WorkerLink) -> None:
+        """Say how a worker died, and have its slot filled: at once, unless it is a crash loop."""
+        lived, served = worker.lived, worker.traffic.requests > 0
+        status = await worker.process.status(_TO_TELL) if worker.process else None
+        before, self._oom_kills = self._oom_kills, oom_kills()
+        out_of_memory = status == -signal.SIGKILL and self._oom_kills > before
+        self.emit(WorkerDied(slot=worker.slot, pid=worker.pid, status=status, lived=lived, out_of_memory=out_of_memory))
+        # Killed by neither the kernel nor us, it was somebody's hand, and the next one has no reason to die.
+        if status != -signal.SIGKILL or out_of_memory or worker.condemned:
+            slot.died(lived, served=served)
+        self.fill(slot)
 
     # Number of slots
 

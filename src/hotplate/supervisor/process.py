@@ -14,6 +14,7 @@ import signal
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 
 _PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
 
@@ -23,6 +24,15 @@ def adopt_orphans() -> None:
     if sys.platform == "linux":
         with suppress(OSError, AttributeError):
             ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def oom_kills(vmstat: Path = Path("/proc/vmstat")) -> int:
+    """Return how many processes the kernel has killed for lack of memory, cgroups' limits included (Linux 4.13)."""
+    try:
+        fields = dict(line.split(maxsplit=1) for line in vmstat.read_text("ascii").splitlines())
+        return int(fields["oom_kill"])
+    except (OSError, ValueError, KeyError):
+        return 0
 
 
 class Reaper:

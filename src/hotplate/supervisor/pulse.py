@@ -83,6 +83,7 @@ class Pulse:
             worker.kill(signal.SIGUSR2)  # it writes its stacks to the log without any help of its event loop
         elif now - worker.dumped_at >= _TO_DUMP:
             self._fleet.emit(WorkerStuck(slot=worker.slot, pid=worker.pid, silent=silent))
+            worker.condemned = True
             worker.kill()
 
     def _level(self, warm: list[WorkerLink]) -> None:

@@ -32,9 +32,9 @@ class Slot:
         worker, self.current = self.current, None
         return worker
 
-    def died(self, worker: WorkerLink) -> None:
-        """Take note that its worker died."""
-        self.wait = self.backoff.died(worker.lived, served=worker.traffic.requests > 0)
+    def died(self, lived: float, *, served: bool) -> None:
+        """Take note that its worker died of itself; see `Backoff.died`."""
+        self.wait = self.backoff.died(lived, served=served)
 
     def refused(self) -> float:
         """Take note that a replacement did not get ready; returns the seconds to wait."""

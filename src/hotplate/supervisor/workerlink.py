@@ -70,6 +70,7 @@ class WorkerLink:
         self.leaving = False  # told to, or asked to be replaced: a second replacement would be one too many
         self.dumped_at = 0.0  # when it was told to write its stacks, because it gave no sign of life
         self._listener = listener
+        self.condemned = False  # by the master, for what it did
         self._doomed = False
         sock.settimeout(0)
         self._channel: Channel[ToWorker, FromWorker] = Channel(sock, FromWorker)
@@ -139,6 +140,7 @@ class WorkerLink:
             self._lose()
         except (msgspec.MsgspecError, OutOfOrderError, ValueError) as problem:
             self._listener.misbehaved(self, f"it said something that makes no sense ({problem})")
+            self.condemned = True
             self.kill()
             self._lose()
 
