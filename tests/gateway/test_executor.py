@@ -12,6 +12,7 @@ from tests.support.waiting import wait_until
 
 from hotplate.gateway import executor
 from hotplate.gateway.executor import Pool
+from hotplate.gateway.pool_policy import Policy, Sample
 from hotplate.gateway.poolthread import here
 from hotplate.settings import Settings
 
@@ -187,6 +188,27 @@ def test_a_quiet_pool_wakes_for_the_next_crowd(pools: MakePool) -> None:
         assert all(gate.begun.wait(PATIENCE) for gate in gates)
         for gate in gates:
             gate.open.set()
+        wait_until(lambda: pool._must_wake)
+
+
+def test_a_pool_at_work_is_looked_at(pools: MakePool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The controller keeps ticking while a call runs, though nothing is queued, and again after it has slept."""
+    looks: list[int] = []
+    step = Policy.step
+
+    def noted(policy: Policy, sample: Sample) -> int:
+        looks.append(len(sample.running))
+        return step(policy, sample)
+
+    monkeypatch.setattr(Policy, "step", noted)
+    pool = pools(threads="auto")
+    for _ in range(2):
+        gate = Gate()
+        pool.submit(gate)
+        assert gate.begun.wait(PATIENCE)
+        looks.clear()
+        wait_until(lambda: looks.count(1) >= 5)
+        gate.open.set()
         wait_until(lambda: pool._must_wake)
 
 

@@ -56,6 +56,7 @@ class Controller:
         pool, policy = self._pool, self._policy
         last, finished = perf_counter(), pool.finished
         clocks.spent(self._watched(), 0.0)
+        policy.rouse(last)
         while not policy.is_quiet(last) or not pool.sleep():
             try:
                 if self._nudges.get(timeout=TICK) is _STOP:

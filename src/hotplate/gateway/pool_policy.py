@@ -104,6 +104,7 @@ class Policy:
         self._computing = 0.0
         self._changed = -math.inf
         self._worked = -math.inf
+        self._is_new = True
         self._spent = self._usual = 0.0
         self._sharing = 1.0
         self._floor = _Avoided()
@@ -123,6 +124,11 @@ class Policy:
         self._settle(max(1, min(wanted, self._maximum)), now)
         return min(self._size + self._stragglers(sample), self._maximum)
 
+    def rouse(self, now: float) -> None:
+        """There is work again, and what was seen before is no guide to it."""
+        self._worked = self._changed = now
+        self._is_new = True
+
     def is_quiet(self, now: float) -> bool:
         """Whether nobody needs to look before the next request comes."""
         return now - self._worked > QUIET
@@ -133,9 +139,9 @@ class Policy:
         self._computing += (computing - self._computing) * -math.expm1(-elapsed / FAST)
         usable = min(max(1.0, self._computing), self._cores)
         self._saturation = 1.0 - max(0.0, 1.0 - computing / usable - sample.stood / elapsed) * sample.clear
-        if self.is_quiet(sample.now):
+        if self._is_new:
+            self._is_new = False
             self._fast = self._slow = self._saturation
-            self._changed = sample.now
         self._fast += (self._saturation - self._fast) * -math.expm1(-elapsed / FAST)
         self._slow += (self._saturation - self._slow) * -math.expm1(-elapsed / SLOW)
         self._sharing = 1.0 + max(0, len(sample.running) - 1) * self._fast
