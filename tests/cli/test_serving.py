@@ -20,6 +20,11 @@ from hotplate.errors import ExitCode
 
 pytestmark = pytest.mark.process
 
+WAITING_FOR_GO = """
+import os, time
+while not os.path.exists("go"):
+    time.sleep(0.01)
+"""
 TIMED = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z \S")
 
 
@@ -262,6 +267,46 @@ def test_an_app_that_prints_does_not_disturb_the_log(hotplate: Hotplate) -> None
     running = hotplate.serve("shop:app", "--workers", "1")
     assert "printed by the app" not in running.text()
     assert "printed by the app" in (hotplate.folder / "out").read_text()
+
+
+def test_an_interrupted_reload_goes_on(hotplate: Hotplate) -> None:
+    """Ctrl-C ends the waiting, with 130 and a word about what happens to the reload."""
+    hotplate.write(shop=HELLO)
+    running = hotplate.serve("shop:app", "--workers", "1")
+    hotplate.write(shop=HELLO + WAITING_FOR_GO)
+    with subprocess.Popen(
+        [*COMMAND, "reload"], cwd=hotplate.folder, env=environment(), stderr=subprocess.PIPE
+    ) as process:
+        running.wait_for("Reloading: generation 2")
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=DEADLINE)
+    assert (process.returncode, err) == (
+        ExitCode.INTERRUPTED,
+        b"Not waited for: reloading goes on (see `hotplate status`)\n",
+    )
+    (hotplate.folder / "go").touch()
+    running.wait_for("Reloaded: generation 2")
+
+
+@pytest.mark.parametrize("closed", ["2>&-", ">&-", "<&- >&- 2>&-"])
+def test_it_serves_with_its_streams_closed(hotplate: Hotplate, closed: str) -> None:
+    """A daemon's parent may have closed them; no socket may take their numbers."""
+    hotplate.write(shop=HELLO)
+    bind = hotplate.folder / "shop.sock"
+    words = f'exec "$@" {closed}'
+    with subprocess.Popen(
+        ["sh", "-c", words, "sh", *COMMAND, "run", "shop:app", "--workers", "1", "--bind", f"unix:{bind}"],
+        cwd=hotplate.folder,
+        env=environment(),
+    ) as process:
+        try:
+            wait_until(lambda: hotplate.run("status").status == ExitCode.OK, what="it serves")
+            for number in (0, 1, 2):
+                assert "socket" not in str(Path(f"/proc/{process.pid}/fd/{number}").readlink())
+            assert hotplate.run("stop").status == ExitCode.OK
+            assert process.wait(DEADLINE) == ExitCode.OK
+        finally:
+            process.kill()
 
 
 def test_it_serves_on_when_nobody_reads_its_log(hotplate: Hotplate, tmp_path: Path) -> None:

@@ -31,6 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         0
     """
     words = None if arguments is None else list(arguments)
+    _fill_closed_streams()
     try:
         status = root.main(args=words, prog_name="hotplate", standalone_mode=False)
         sys.stdout.flush()
@@ -49,6 +50,18 @@ def _failed(error: HotplateError) -> int:
     with suppress(BrokenPipeError):
         failures.show(error, sys.stderr, os.environ)
     return int(error.code)
+
+
+def _fill_closed_streams() -> None:
+    """Open what `2>&-` has closed: a socket would take the number, and get to read what is meant for people."""
+    for descriptor in (0, 1, 2):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            # It takes the lowest number that is free, which is this one; our children need it as much.
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # noqa: FBT003  positional only
+    nowhere = open(os.devnull, "w", encoding="utf-8") if None in {sys.stdout, sys.stderr} else None  # noqa: PTH123, SIM115  a stream for the rest of the process
+    sys.stdout, sys.stderr = sys.stdout or nowhere, sys.stderr or nowhere
 
 
 def _reader_left() -> int:

@@ -90,11 +90,16 @@ def _ordered(folder: Path, name: str, order: Order, doing: str) -> Done:
     from hotplate.supervisor import control
 
     look = Look.of(sys.stderr, os.environ)
-    if not look.terminal:
-        return control.ask(folder, name, order)
-    with Scribe(sys.stderr, look) as scribe:
-        scribe.waiting(doing)
-        return control.ask(folder, name, order)
+    try:
+        if not look.terminal:
+            return control.ask(folder, name, order)
+        with Scribe(sys.stderr, look) as scribe:
+            scribe.waiting(doing)
+            return control.ask(folder, name, order)
+    except KeyboardInterrupt:
+        after_ctrl_c = "\n" if look.terminal else ""
+        click.echo(f"{after_ctrl_c}Not waited for: {doing.lower()} goes on (see `hotplate status`)", err=True)
+        raise click.exceptions.Exit(int(ExitCode.INTERRUPTED)) from None
 
 
 reload = Command(

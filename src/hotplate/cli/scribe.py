@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import queue
 import shutil
+import signal
 import threading
 import time
 from contextlib import suppress
@@ -75,6 +76,9 @@ class Scribe:
             self._items.put_nowait(item)
 
     def _work(self) -> None:
+        # In the background of a terminal with `stty tostop`, writing would signal SIGTTOU again and again, which means
+        # "one worker less" to the master; where it is blocked, the terminal takes what is written: termios(3).
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTTOU})
         waiting, since, drawn = "", 0.0, False
         while True:
             item = self._next(_STEP if waiting else None)
