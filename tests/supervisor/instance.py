@@ -24,6 +24,15 @@ from hotplate.supervisor.report import StatusReport, WorkerReport
 
 SOURCE = str(Path(hotplate.__file__).parent.parent)
 PROGRAM = Path(__file__).with_name("run_master.py")
+# LISTEN_PID has to be the number of the process that the program will be.
+_HAND_OVER = (
+    sys.executable,
+    "-c",
+    """import os, sys
+os.dup2(int(os.environ.pop("TEST_LISTENER")), 3)
+os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS="1")
+os.execv(sys.argv[1], sys.argv[1:])""",
+)
 
 
 class Slow(NamedTuple):
@@ -55,19 +64,27 @@ class Instance:
         """Write what generations that start from now on do."""
         (self.folder / "script.json").write_text(json.dumps(rules))
 
-    def start(self, *flags: str, prefix: tuple[str, ...] = (), **environment: str) -> Instance:
-        """Start the master and return at once."""
+    def start(self, *flags: str, listener: int = -1, **environment: str) -> Instance:
+        """Start the master and return at once; `listener` is handed over as systemd does."""
         settings = {"bind": "127.0.0.1:0", "workers": "2", "grace": "20s"}
         settings |= dict(flag.split("=", 1) for flag in flags)
         kept = {name: value for name, value in os.environ.items() if not name.startswith("HOTPLATE")}
         with self.log.open("ab") as out, self.errors.open("ab") as err:
             self.process = subprocess.Popen(
-                [*prefix, sys.executable, str(PROGRAM), *(f"{name}={value}" for name, value in settings.items())],
+                [
+                    *(_HAND_OVER if listener >= 0 else ()),
+                    sys.executable,
+                    str(PROGRAM),
+                    *(f"{name}={value}" for name, value in settings.items()),
+                ],
                 cwd=self.folder,
+                pass_fds=(listener,) if listener >= 0 else (),
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=err,
-                env=kept | {"PYTHONPATH": SOURCE, "XDG_RUNTIME_DIR": self.runtime} | environment,
+                env=kept
+                | {"PYTHONPATH": SOURCE, "XDG_RUNTIME_DIR": self.runtime, "TEST_LISTENER": str(listener)}
+                | environment,
             )
         return self
 

@@ -247,6 +247,31 @@ def test_a_worker_that_goes_silent_is_killed_and_replaced(instance: Instance) ->
     assert instance.get()["pid"] != silent
 
 
+def test_connections_go_round_a_worker_that_is_stuck(instance: Instance) -> None:
+    """Long before its time-out, new connections are sent to those that show signs of life."""
+    instance.start("timeout=10m").serving()
+    stuck = instance.warm()[0].pid
+    os.kill(stuck, signal.SIGSTOP)
+    held = [instance.connect() for _ in range(4)]
+
+    def all_go_round() -> bool:
+        with instance.connect() as connection:
+            held.append(connection.dup())
+            connection.sendall(b"GET / HTTP/1.0\r\n\r\n")
+            connection.settimeout(0.2)
+            try:
+                return bool(answer(connection)["slot"] == 1)
+            except TimeoutError:
+                return False
+
+    wait_until(all_go_round, what="a connection meets the other worker")
+    wait_until(lambda: all(all_go_round() for _ in range(8)), what="all connections meet the other worker")
+    os.kill(stuck, signal.SIGCONT)
+    wait_until(lambda: {instance.get()["slot"] for _ in range(8)} == {0, 1}, what="it is back")
+    for connection in held:
+        connection.close()
+
+
 # Orders
 
 

@@ -13,7 +13,7 @@ from tests.support.waiting import free_port
 
 from hotplate.errors import ExitCode, HotplateError
 from hotplate.settings import parse_bind
-from hotplate.supervisor import ports
+from hotplate.supervisor import ports, steering
 from hotplate.supervisor.sockets import Sockets
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="one listener per slot is Linux's")
@@ -72,6 +72,21 @@ def test_connections_go_where_they_are_steered() -> None:
             connections.enter_context(listeners[1].accept()[0])
         with pytest.raises(BlockingIOError):
             listeners[0].accept()
+
+
+@linux
+def test_where_steering_is_forbidden_the_kernel_spreads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A sandbox that refuses the program is told about once; everything else goes on."""
+
+    def forbidden(*_arguments: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(steering, "attach", forbidden)
+    with closing(opened("127.0.0.1:0")) as sockets:
+        sockets.of(1)
+        assert "not permitted" in sockets.steer({0: 1})
+        assert sockets.steer({1: 1}) == ""
+        assert not sockets.spread
 
 
 def test_several_addresses_are_served_by_every_slot(tmp_path: Path) -> None:

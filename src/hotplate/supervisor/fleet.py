@@ -85,10 +85,18 @@ class Fleet:
         return await self.nursery.worker(slot.index, generation, self)
 
     def steer(self) -> None:
-        """Send new connections only where somebody serves; where there is none, they wait for the next one."""
-        warm = [slot.index for slot in self.slots if slot.is_warm()]
-        chosen = {index: self.weights[index] for index in warm if index in self.weights}
-        problem = self.sockets.steer(chosen or dict.fromkeys(warm, 1))
+        """Send new connections only where somebody serves, and promptly where possible.
+
+        Where there is nobody, they wait for the next one.
+        """
+        warm = [slot.current for slot in self.slots if slot.current and slot.current.is_warm()]
+        best = [worker.slot for worker in warm if worker.is_prompt()] or [worker.slot for worker in warm]
+        chosen = {index: self.weights[index] for index in best if index in self.weights}
+        self.send_to(chosen or dict.fromkeys(best, 1))
+
+    def send_to(self, weights: dict[int, int]) -> None:
+        """Send new connections to slots by weight; says so, once, if that cannot be done."""
+        problem = self.sockets.steer(weights)
         if problem:
             self.emit(
                 Caution(text=f"Connections cannot be steered to workers ({problem}): the kernel spreads them by a hash")

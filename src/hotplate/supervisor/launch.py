@@ -26,6 +26,7 @@ async def launch(fleet: Fleet) -> None:
     fleet.paused = False
     fleet.adopt(generation)
     first = fleet.open_slot()
+    fleet.send_to({first.index: 1})  # before others listen, so that nobody waits for them
     worker = await fleet.boot(first, generation)
     fleet.seat(first, worker)
     decision = decide(fleet.settings.workers, worker)

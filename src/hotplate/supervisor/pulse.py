@@ -67,6 +67,7 @@ class Pulse:
         for worker in warm:
             self._look_at(worker, now)
         self._level(warm)
+        self._fleet.steer()
         interval = self._notifier.watchdog_interval
         # Asleep or starting is as it should be; without a warm worker after that, systemd is to step in.
         if interval and now - self._fed >= interval - INTERVAL and (warm or self._fleet.paused):
@@ -88,11 +89,11 @@ class Pulse:
 
     def _level(self, warm: list[WorkerLink]) -> None:
         if len(warm) < 2 or not self._fleet.sockets.spread:
+            self._fleet.weights = {}
             return
         loads = [Load(worker.slot, worker.traffic.active_connections, worker.answered) for worker in warm]
         plan = self._leveller.plan(loads)
         self._fleet.weights = plan.weights
-        self._fleet.steer()
         for worker in warm:
             if worker.slot in plan.shed:
                 worker.tell(Shed(plan.shed[worker.slot]))

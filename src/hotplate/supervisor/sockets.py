@@ -76,7 +76,6 @@ class Sockets:
         except BaseException:
             self.close()
             raise
-        self.steer({0: 1})
 
     @property
     def addresses(self) -> tuple[str, ...]:

@@ -22,6 +22,7 @@ from hotplate.supervisor.states import OutOfOrderError, State, follow
 if TYPE_CHECKING:
     from hotplate.supervisor.generationlink import GenerationLink
 
+_QUIET = 1.0  # seconds; four beats that did not come
 OVERTIME = 3.0  # seconds beyond its grace that a draining worker gets to end by itself
 
 
@@ -89,6 +90,10 @@ class WorkerLink:
     def is_warm(self) -> bool:
         """Say whether it serves and is to go on."""
         return self.state is State.READY
+
+    def is_prompt(self) -> bool:
+        """Say whether it beats as it should; one that does not is better spared new connections."""
+        return self._loop.time() - self.last_heard < _QUIET
 
     def forked(self, pid: int, reaper: Reaper) -> None:
         """Take note of its process."""

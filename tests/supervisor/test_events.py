@@ -1,0 +1,69 @@
+"""Events: each says itself in one line, and can be told to a program."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from hotplate.errors import ExitCode
+from hotplate.supervisor import events
+from hotplate.supervisor.events import Event, ending
+from hotplate.supervisor.messages import Failure, Warmed
+
+FAILURE = Failure("import app", "it is broken", "Mend it.", int(ExitCode.APP_IMPORT_FAILED), "line 1\nline 2")
+VALUES: dict[Any, object] = {int: 2, float: 1.5, str: "text", bool: True, Failure: FAILURE}
+KINDS = Event.__subclasses__()
+
+
+def sample(kind: type[Event]) -> Event:
+    """Return an event of a kind with made-up values."""
+    values: dict[str, object] = {}
+    for field in msgspec.structs.fields(kind):
+        values[field.name] = VALUES.get(field.type, ("text", "more"))
+        if field.name == "status":
+            values[field.name] = -9
+        if field.name == "warmed":
+            values[field.name] = (Warmed("/", 0.25),)
+    return kind(**values)
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+def test_an_event_is_one_line(kind: type[Event]) -> None:
+    """The line begins like a sentence, has no line breaks, and the level is one that the log knows."""
+    line = sample(kind).line()
+    assert line.splitlines() == [line]
+    assert line[0].isupper() or line.startswith("text")
+    assert not line.endswith(" ")
+    assert kind.level in {"info", "warning", "error"}
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+def test_an_event_can_be_told_to_a_program(kind: type[Event]) -> None:
+    """As JSON it carries its name, and nothing is lost on the way."""
+    event = sample(kind)
+    told = msgspec.json.encode(event)
+    assert msgspec.json.decode(told)["type"] == kind.__name__
+    assert msgspec.json.decode(told, type=kind) == event
+
+
+def test_failures_and_stacks_are_shown_below_the_line() -> None:
+    """The app's own traceback belongs to the event."""
+    assert sample(events.ReloadFailed).detail() == "line 1\nline 2"
+    assert sample(events.RequestHung).detail() == "text"
+    assert sample(events.Serving).detail() == ""
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        (0, "ended with exit status 0"),
+        (-11, "was killed by SIGSEGV"),
+        (-99, "was killed by signal 99"),
+        (None, "ended"),
+    ],
+)
+def test_an_end_in_words(status: int | None, words: str) -> None:
+    """Exit status, signal by name or number, or just that it ended."""
+    assert ending(status) == words
