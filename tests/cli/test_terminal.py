@@ -62,7 +62,7 @@ def test_a_long_import_shows_progress_and_takes_it_back(on_terminal: OnTerminal,
     terminal.read_until("Importing shop:app ... 3 s")
     (tmp_path / "go").touch()
     told = terminal.read_until("Serving on ")
-    after = told.rpartition(" s\r\x1b[K")[2]
+    after = told.rpartition(" s\r\r\x1b[K")[2]
     assert after.startswith("  Import ")
     assert "\x1b[1;32mServing on" in told
     assert "Importing" not in after
@@ -128,14 +128,20 @@ def test_a_reader_that_takes_nothing_holds_nobody_up(monkeypatch: pytest.MonkeyP
     reader.join(DEADLINE)
 
 
-def test_lines_arrive_in_order_and_complete() -> None:
-    """What was told before the close is written."""
+@pytest.mark.parametrize("blocking", [True, False])
+def test_lines_arrive_in_order_and_complete(*, blocking: bool) -> None:
+    """What was told before the close is written, also where the stream takes only what fits at once."""
     read, write = os.pipe()
+    os.set_blocking(write, blocking)
+    lines: list[str] = []
+    reader = threading.Thread(target=lambda: lines.extend(os.fdopen(read)))
     with os.fdopen(write, "w") as out, Scribe(out, Look(terminal=False)) as writer:
         for number in range(100):
-            writer.line(str(number))
-    with os.fdopen(read) as lines:
-        assert lines.read().split() == [str(number) for number in range(100)]
+            writer.line(f"{number} {'x' * 9000}")
+        reader.start()
+    reader.join(DEADLINE)
+    assert [line.split()[0] for line in lines] == [str(number) for number in range(100)]
+    assert {len(line.split()[1]) for line in lines} == {9000}
 
 
 def _drain(descriptor: int) -> None:

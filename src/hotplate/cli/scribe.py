@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import queue
-import shutil
+import select
 import signal
 import threading
 import time
@@ -21,6 +21,7 @@ PATIENCE = 2.0  # seconds before a wait is worth a word
 _STEP = 0.1  # seconds between two looks at the clock
 _KEPT = 10_000  # lines while nobody takes them; what comes then is dropped, for memory has an end, too
 _FAREWELL = 2.0  # seconds to get the last lines out
+_COLUMNS = 80  # of a terminal that does not tell
 _ERASE = "\r\x1b[K"
 
 
@@ -79,16 +80,19 @@ class Scribe:
         # In the background of a terminal with `stty tostop`, writing would signal SIGTTOU again and again, which means
         # "one worker less" to the master; where it is blocked, the terminal takes what is written: termios(3).
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTTOU})
-        waiting, since, drawn = "", 0.0, False
+        waiting, since, drawn = "", 0.0, ""
         while True:
             item = self._next(_STEP if waiting else None)
             elapsed = time.monotonic() - since
             if item is None:
-                if elapsed >= PATIENCE:
-                    drawn = self._write(_ERASE + _fitting(f"{waiting} ... {elapsed:.0f} s"))
+                progress = self._fitting(f"{waiting} ... {int(elapsed)} s")
+                if elapsed >= PATIENCE and progress != drawn:
+                    drawn = progress
+                    self._write(f"{_ERASE}{progress}\r")  # what the app prints meanwhile begins at the line's start
                 continue
             if drawn:
-                drawn = not self._write(_ERASE)
+                drawn = ""
+                self._write(_ERASE)
             if item.kind == "end":
                 return
             if item.kind == "line":
@@ -102,14 +106,18 @@ class Scribe:
         except queue.Empty:
             return None
 
-    def _write(self, text: str) -> bool:
+    def _write(self, text: str) -> None:
         left = memoryview(text.encode(self._encoding, "backslashreplace"))
         with suppress(OSError):  # the reader has gone; that is no reason to stop serving
             while left:
-                left = left[os.write(self._descriptor, left) :]
-        return True
+                try:
+                    left = left[os.write(self._descriptor, left) :]
+                except BlockingIOError:  # another process that has it, too, made it so
+                    select.select([], [self._descriptor], [])
 
-
-def _fitting(text: str) -> str:
-    """Return as much as one line holds: what wraps cannot be taken back."""
-    return clean(text)[: max(1, shutil.get_terminal_size().columns - 1)]
+    def _fitting(self, text: str) -> str:
+        """Return as much as one line holds: what wraps cannot be taken back."""
+        columns = 0
+        with suppress(OSError):
+            columns = os.get_terminal_size(self._descriptor).columns
+        return clean(text)[: (columns or _COLUMNS) - 1]
