@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -436,3 +438,10 @@ def test_idle_workers_are_stopped_only_when_asked_for_and_come_back(instance: In
     assert instance.get()["pid"] not in before
     instance.event("Woken")
     wait_until(lambda: instance.status().healthy, what="it is whole again")
+
+
+def test_the_master_knows_neither_app_nor_server() -> None:
+    """Nothing that an app or the data plane brings along is loaded into the master."""
+    loaded = "import sys, hotplate.supervisor.master; print(*sys.modules)"
+    names = subprocess.run([sys.executable, "-c", loaded], capture_output=True, check=True, text=True).stdout.split()
+    assert not {"granian", "uvloop", "flask", "sqlalchemy", "hotplate.apps", "hotplate.gateway.server"} & set(names)
