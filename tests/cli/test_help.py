@@ -111,6 +111,7 @@ def test_completion_scripts_say_how_to_install_them(shell: str, hotplate: Hotpla
         ("hotplate run --cert ", ["file,"]),
         ("hotplate run ", ["file,"]),
         ("hotplate status --folder ", ["dir,"]),
+        ("hotplate completion z", ["plain,zsh"]),
     ],
 )
 def test_completion_offers_what_fits(typed: str, offered: list[str], hotplate: Hotplate) -> None:

@@ -57,6 +57,6 @@ Write a shell's completion script.
 
 It makes {_shells()} complete commands, flags and values. The script begins with how to install it.
 """,
-    params=[Place(["shell"], f"{_shells()}.", group="Shell", metavar="SHELL")],
+    params=[Place(["shell"], f"{_shells()}.", group="Shell", metavar="|".join(_INSTALL))],
     examples=tuple(Example(line.partition("   #")[0], shell) for shell, line in _INSTALL.items()),
 )
