@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -91,6 +92,7 @@ def test_a_second_instance_in_the_folder_is_refused(instance: Instance, tmp_path
     """One instance per folder and name; the refusal names the first, which goes on, and another name is welcome."""
     instance.start().serving()
     other = Instance(tmp_path)
+    shutil.rmtree(other.runtime)
     other.runtime = instance.runtime
     other.errors = tmp_path / "other.txt"
     other.log = tmp_path / "other.jsonl"

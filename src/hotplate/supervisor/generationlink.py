@@ -27,7 +27,7 @@ from hotplate.supervisor.messages import (
     Retire,
     ToGeneration,
 )
-from hotplate.supervisor.process import Process, Reaper
+from hotplate.supervisor.process import Process, Reaper, read_out
 from hotplate.supervisor.workerlink import Listens, WorkerLink
 
 Preload = Literal["auto", "on", "off"]
@@ -68,7 +68,7 @@ class GenerationLink:
         self._workers: dict[int, WorkerLink] = {}
         ours, theirs = socket.socketpair()
         with theirs:
-            self.process = Process(_spawn(command, theirs), reaper, self._lose)
+            self.process = Process(_spawn(command, theirs), reaper, self._ended)
         ours.settimeout(0)
         self._channel: Channel[ToGeneration, FromGeneration] = Channel(ours, FromGeneration)
         self._loop.add_reader(ours.fileno(), self._read)
@@ -142,6 +142,11 @@ class GenerationLink:
     def _settle(self, outcome: Imported | Failure | PreloadRefused | None) -> None:
         if not self.outcome.done():
             self.outcome.set_result(outcome)
+
+    def _ended(self) -> None:
+        if not self.gone:
+            read_out(self._channel.fileno(), self._read, lambda: self.gone)
+            self._lose()
 
     def _lose(self) -> None:
         if self.gone:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import ctypes
 import os
+import select
 import signal
 import sys
 from collections.abc import Callable
@@ -33,6 +34,14 @@ def oom_kills(vmstat: Path = Path("/proc/vmstat")) -> int:
         return int(fields["oom_kill"])
     except (OSError, ValueError, KeyError):
         return 0
+
+
+def read_out(descriptor: int, read: Callable[[], None], is_over: Callable[[], bool]) -> None:
+    """Have `read` called until nothing is left to be read: the end of a process is often seen before its last words."""
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    while not is_over() and poll.poll(0):
+        read()
 
 
 class Reaper:

@@ -16,7 +16,7 @@ import msgspec
 from hotplate.gateway.traffic import Traffic
 from hotplate.supervisor.channel import Channel, Closed
 from hotplate.supervisor.messages import Beat, BootFailed, Drain, Drained, Failure, FromWorker, Parked, Ready, ToWorker
-from hotplate.supervisor.process import Process, Reaper
+from hotplate.supervisor.process import Process, Reaper, read_out
 from hotplate.supervisor.states import OutOfOrderError, State, follow
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ class WorkerLink:
 
     def forked(self, pid: int, reaper: Reaper) -> None:
         """Take note of its process."""
-        self.process = Process(pid, reaper, self._lose)
+        self.process = Process(pid, reaper, self._ended)
         if self._doomed:
             self.kill()
 
@@ -168,6 +168,11 @@ class WorkerLink:
             case Drained() if self.state is State.READY:  # by itself: it was told by a signal
                 self.state = follow(self.state, State.DRAINING)
         self._listener.heard(self, fact)
+
+    def _ended(self) -> None:
+        if self.state is not State.GONE:
+            read_out(self._channel.fileno(), self._read, lambda: self.state is State.GONE)
+            self._lose()
 
     def _lose(self) -> None:
         if self.state is State.GONE:
