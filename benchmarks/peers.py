@@ -49,7 +49,7 @@ PEERS = (
 BARE = Peer(
     "granian, equal threads",
     (
-        *("granian", "--interface", "wsgi", "--workers", "{workers}", "--blocking-threads", "1"),
+        *("granian", "--interface", "wsgi", "--workers", "2", "--blocking-threads", "1"),
         *("--port", "{port}", "--log-level", "error", "{app}"),
     ),
     "the bare data plane",

@@ -36,9 +36,8 @@ WAITING = Case("waiting", "20 ms waiting view, 500 connections", "benchmarks.app
 def measured(peer: Peer, case: Case, log: Path) -> Load:
     """Serve, warm up for a second, measure."""
     port = free_port()
-    words = [word.replace("{workers}", "2") for word in peer.words(case.app, port)] if peer is BARE else None
     cwd, env = newsdesk.place() if case.app.startswith("newsdesk") else (ROOT, {"PYTHONPATH": str(ROOT)})
-    with running(words or peer.words(case.app, port), port, cwd=cwd, log=log, env=env) as server:
+    with running(peer.words(case.app, port), port, cwd=cwd, log=log, env=env) as server:
         server.get(case.path)
         wrk(port, case.path, connections=case.connections, seconds=2)
         return wrk(port, case.path, connections=case.connections, seconds=case.seconds)

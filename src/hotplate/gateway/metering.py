@@ -6,6 +6,7 @@ Measured: `begin` and `end` together 1.3 microseconds, the whole layer 2.5.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Awaitable, Callable, Generator
 from threading import Lock
 from time import perf_counter, thread_time
@@ -17,6 +18,7 @@ from hotplate.gateway.traffic import Traffic
 from hotplate.gateway.types import ASGIApp, Message, Receive, Scope, Send
 
 _CLOSE = (b"connection", b"close")
+_MOST_UNCOUNTED = 4096  # durations, 32 bytes each
 _HTTP_1 = frozenset(("1", "1.0", "1.1"))
 
 
@@ -58,7 +60,9 @@ class Metering:
         self.clock = clock
         self._lock = Lock()
         self._counts = Histogram().counts
+        self._ended: deque[float] = deque()
         self._requests = self._errors = self._timeouts = self._refused = 0
+        self._measured = 0
         self._cpu = self._wait = 0.0
         self._clients: set[tuple[str, int] | None] = set()
         self._last = clock()
@@ -77,15 +81,35 @@ class Metering:
         if not self.in_flight.pop(exchange, False):
             return
         self._last = now = self.clock()
-        number = -1 if exchange.exempt else bucket(now - exchange.started)
+        ended = self._ended
+        ended.append(-1.0 if exchange.exempt else now - exchange.started)
+        if exchange.measured or exchange.status >= 500 or len(ended) > _MOST_UNCOUNTED:
+            self._count(exchange)
+
+    def _count(self, exchange: Exchange) -> None:
+        """Add up what is not the same for every request, and what nobody has asked for in a while."""
         with self._lock:
-            self._requests += 1
-            self._cpu += exchange.cpu
-            self._wait += exchange.wait
+            if exchange.measured:
+                self._measured += 1
+                self._cpu += exchange.cpu
+                self._wait += exchange.wait
             if exchange.status >= 500:
                 self._errors += 1
-            if number >= 0:
-                self._counts[number] += 1
+            if len(self._ended) > _MOST_UNCOUNTED:
+                self._fold()
+
+    def _fold(self) -> None:
+        """Count the durations that have gathered; under the lock.
+
+        Put aside first because it is cheaper so: measured within a Flask request, lock and bucket cost 3.7 microseconds
+        per request one by one, and 0.4 in a batch.
+        """
+        take, counts = self._ended.popleft, self._counts
+        for _ in range(len(self._ended)):
+            seconds = take()
+            self._requests += 1
+            if seconds >= 0:
+                counts[bucket(seconds)] += 1
 
     def expire(self, exchange: Exchange) -> None:
         """Note that a request ran into its time-out; it no longer counts as in flight."""
@@ -108,15 +132,15 @@ class Metering:
         in_flight = list(self.in_flight)
         clients.update(exchange.client for exchange in in_flight)
         with self._lock:
+            self._fold()
             counts = self._counts.copy()
-            requests, cpu, wait = self._requests, self._cpu, self._wait
+            requests, measured, cpu, wait = self._requests, self._measured, self._cpu, self._wait
             errors, timeouts, refused = self._errors, self._timeouts, self._refused
         latency = Histogram.of(counts)
         p50, p95, p99 = latency.percentiles(50, 95, 99)
         if threads is None or not threads.threads:
             # No thread but this one has run the app: what it computed is what the requests cost.
-            cpu = thread_time() - self._loop_cpu
-        answered = max(1, requests)
+            cpu, measured = thread_time() - self._loop_cpu, requests
         return Traffic(
             requests=requests,
             in_flight=len(in_flight),
@@ -126,8 +150,8 @@ class Metering:
             p50=p50,
             p95=p95,
             p99=p99,
-            cpu_per_request=cpu / answered,
-            wait_per_request=wait / answered,
+            cpu_per_request=cpu / max(1, measured),
+            wait_per_request=wait / max(1, measured),
             threads=threads.threads if threads is not None else 0,
             queued=threads.queued if threads is not None else 0,
             oldest_queued=threads.oldest() if threads is not None else 0.0,

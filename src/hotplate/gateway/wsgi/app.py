@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from asyncio import _get_running_loop as running_loop
-from collections.abc import Callable
 from contextvars import copy_context
 from functools import partial
-from io import BytesIO
 
-from hotplate.gateway.types import ASGIApp, Message, Receive, Scope, Send
+from hotplate.gateway.types import ASGIApp, Receive, Scope, Send
 from hotplate.gateway.wsgi import body
-from hotplate.gateway.wsgi.environ import environ_of
 from hotplate.gateway.wsgi.host import Host
 from hotplate.gateway.wsgi.response import Response, WSGIApp
 from hotplate.settings import Settings
@@ -19,6 +16,7 @@ from hotplate.settings import Settings
 # In these a request without Content-Length and Transfer-Encoding has no body (RFC 9112, section 6.3); in HTTP/2 and 3
 # only reading tells.
 _SAYS_WHETHER_BODY = frozenset({"1", "1.0", "1.1"})
+_FRAMING = frozenset({b"content-length", b"transfer-encoding"})
 
 
 def adapt(app: WSGIApp, settings: Settings, host: Host) -> ASGIApp:
@@ -41,55 +39,45 @@ def adapt(app: WSGIApp, settings: Settings, host: Host) -> ASGIApp:
         if scope["type"] != "http":
             await _no_http(scope, receive, send, host)
             return
-        environ = environ_of(scope)
-        response = Response(app, environ, host, receive, send)
-        length = environ.get("CONTENT_LENGTH")
-        if "HTTP_TRANSFER_ENCODING" not in environ and (
-            length == "0" or (length is None and scope["http_version"] in _SAYS_WHETHER_BODY)
-        ):
-            environ["wsgi.input"] = BytesIO()
-            await _answer(response, scope, host, send)
-            return
-        await host.on_loop()
-        content = await body.read(receive, spool_size)
-        if content is None:
-            return
+        if _announces_body(scope):
+            await host.on_loop()
+            content = await body.read(receive, spool_size)
+            if content is None:
+                return
+        else:
+            content = None
+        response = Response(app, scope, host, receive, send)
+        # What the app sets in context variables is this request's, from the app's first line to its close().
+        run = copy_context().run
+        exchange = scope.get("hotplate.exchange")
         try:
-            environ["wsgi.input"] = content.file
-            # It is no longer in chunks, and its length is known: RFC 9112, section 7.1.3.
-            if environ.pop("HTTP_TRANSFER_ENCODING", None) or content.length or length is not None:
-                environ["CONTENT_LENGTH"] = str(content.length)
-            await _answer(response, scope, host, send)
-        finally:
-            if content.spooled:
-                content.file.close()
-
-    return wsgi
-
-
-async def _answer(response: Response, scope: Scope, host: Host, send: Send) -> None:
-    # What the app sets in context variables is this request's, from the app's first line to its close().
-    run = copy_context().run
-    turn: Callable[[], tuple[Message, Message] | None] = partial(run, response.respond)
-    exchange = scope.get("hotplate.exchange")
-    if exchange is not None:
-        turn = partial(exchange.run, turn)
-    try:
-        messages = await host.call(turn)
-        if messages is None:
-            return
-        try:
-            await send(messages[0])
-            await send(messages[1])
+            if exchange is None:
+                messages = await host.call(partial(run, response.respond, content))
+            else:
+                messages = await host.call(partial(exchange.run, run, response.respond, content))
+            if messages is not None:
+                await send(messages[0])
+                await send(messages[1])
+        except asyncio.CancelledError:
+            response.abandon()
+            raise
         finally:
             if response.after:
                 if running_loop() is None:  # still in a thread of the pool
                     run(response.conclude)
                 else:
                     await host.call(partial(run, response.conclude))
-    except asyncio.CancelledError:
-        response.abandon()
-        raise
+            if content is not None and content.spooled:
+                content.file.close()
+
+    return wsgi
+
+
+def _announces_body(scope: Scope) -> bool:
+    for name, value in scope["headers"]:
+        if name in _FRAMING:
+            return bool(value != b"0")
+    return scope.get("http_version", "1.1") not in _SAYS_WHETHER_BODY
 
 
 async def _no_http(scope: Scope, receive: Receive, send: Send, host: Host) -> None:

@@ -17,9 +17,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sized
+from io import BytesIO
 
-from hotplate.gateway.types import Message, Receive, Send
-from hotplate.gateway.wsgi.environ import Environ
+from hotplate.gateway.types import Message, Receive, Scope, Send
+from hotplate.gateway.wsgi.body import Body
+from hotplate.gateway.wsgi.environ import Environ, environ_of
 from hotplate.gateway.wsgi.filewrapper import BLOCK, FileWrapper
 from hotplate.gateway.wsgi.host import Host
 from hotplate.gateway.wsgi.start import Start
@@ -47,7 +49,7 @@ class Response(Start):
 
     Args:
         app: the WSGI app.
-        environ: the request.
+        scope: the request.
         host: how to reach the loop for a stream.
         receive: as ASGI has it.
         send: as ASGI has it.
@@ -63,22 +65,31 @@ class Response(Start):
     _rest: Iterator[bytes] | None = None
     _close: Close | None = None
 
-    def __init__(self, app: WSGIApp, environ: Environ, host: Host, receive: Receive, send: Send) -> None:
-        self.method = environ["REQUEST_METHOD"]
+    def __init__(self, app: WSGIApp, scope: Scope, host: Host, receive: Receive, send: Send) -> None:
+        self.method = scope["method"]
         self._app = app
-        self._environ = environ
+        self._scope = scope
         self._host = host
         self._receive = receive
         self._send = send
 
-    def respond(self) -> tuple[Message, Message] | None:
+    def respond(self, content: Body | None) -> tuple[Message, Message] | None:
         """Run the app; return its response, or None when it has been streamed or nobody waits for it.
+
+        Args:
+            content: the request's body, None where there is none.
 
         Raises:
             BrokenOffError: the app failed when part of the response was sent; its own error is in the log.
         """
         try:
-            result = self._app(self._environ, self.start)
+            # Made here and not before the hop: what one thread makes, another's core has to fetch.
+            environ = environ_of(self._scope)
+            if content is None:
+                environ["wsgi.input"] = BytesIO()
+            else:
+                _add(environ, content)
+            result = self._app(environ, self.start)
             kind = type(result)
             if (kind is list or kind is tuple) and self._stream is None:
                 return self._whole(b"".join(result))
@@ -222,7 +233,7 @@ class Response(Start):
 
     def __str__(self) -> str:
         # Without the query, which may hold secrets, and quoted, as it is the client's text.
-        return f"{self.method} {self._environ['RAW_URI'].partition('?')[0]!r}"
+        return f"{self.method} {(self._scope.get('raw_path') or self._scope['path'].encode()).decode('latin-1')!r}"
 
     def _failed(self, error: BaseException) -> tuple[Message, Message]:
         """Answer 500 without details, or break off what was begun."""
@@ -249,6 +260,13 @@ class Response(Start):
                 close()
             except BaseException as error:  # noqa: BLE001  # as in `conclude`
                 _log.error("Exception on %s, in close()", self, exc_info=error)
+
+
+def _add(environ: Environ, content: Body) -> None:
+    environ["wsgi.input"] = content.file
+    # It is no longer in chunks, and its length is known: RFC 9112, section 7.1.3.
+    if environ.pop("HTTP_TRANSFER_ENCODING", None) or content.length or "CONTENT_LENGTH" in environ:
+        environ["CONTENT_LENGTH"] = str(content.length)
 
 
 def _alone(result: object) -> bool:

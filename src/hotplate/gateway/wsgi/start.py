@@ -73,8 +73,6 @@ class Start:
         """Take the header fields as the app has left them; raises `RuntimeError` where it has given none."""
         if not self.code:
             raise RuntimeError("The app returned its body without calling start_response()")
-        if not self.code:
-            raise RuntimeError("The app returned its body without calling start_response()")
         if self._given != self._snapshot:
             self._fields, self.declared = encode(self._given)
             self._snapshot = self._given.copy()
