@@ -27,7 +27,7 @@ from hotplate.apps import discover, load
 from hotplate.apps.target import Target
 from hotplate.database import pools
 from hotplate.errors import ExitCode, HotplateError
-from hotplate.supervisor import forksafety, inherit, worker
+from hotplate.supervisor import forksafety, inherit, logs, worker
 from hotplate.supervisor.channel import Channel, Closed
 from hotplate.supervisor.job import GatewayFactory, Job
 from hotplate.supervisor.messages import (
@@ -81,6 +81,7 @@ def main(argv: Sequence[str] | None = None, serving: Callable[[], GatewayFactory
     configured = orders.pop(0)[0] if orders else None
     if not isinstance(configured, Configure):  # the master has died or thought better of it
         inherit.leave(int(ExitCode.OK), 0)
+    logs.configure(configured.settings.log_format)
     with suppress(Closed):
         _Generation(line, configured, serving or _real_gateway).live(orders)
     inherit.leave(int(ExitCode.OK), 0)  # threads of the import are nobody's work in progress
