@@ -6,36 +6,14 @@ import asyncio
 import logging
 from typing import Any
 
+from hotplate.gateway import websockets
 from hotplate.gateway.refusal import refuse
 from hotplate.gateway.types import ASGIApp, Message, Receive, Scope, Send
+from hotplate.gateway.websockets import OpenSockets
 from hotplate.gateway.wsgi.host import Host
 
 _log = logging.getLogger("hotplate.app")
-_SERVICE_RESTART = 1012  # RFC 6455, section 7.4.2, as IANA registered it; uvicorn closes with it too
-
-
-class OpenSockets:
-    """The WebSocket connections of this worker, so that a drain can ask their clients to come again."""
-
-    def __init__(self) -> None:
-        self._sends: set[Send] = set()
-
-    def add(self, send: Send) -> None:
-        """Remember an accepted one by its way out."""
-        self._sends.add(send)
-
-    def remove(self, send: Send) -> None:
-        """Forget one that has ended."""
-        self._sends.discard(send)
-
-    async def close(self) -> None:
-        """Close them all, as "service restart"."""
-        while self._sends:
-            send = self._sends.pop()
-            try:
-                await send({"type": "websocket.close", "code": _SERVICE_RESTART, "reason": "service restart"})
-            except Exception as error:  # noqa: BLE001  # Granian raises plain errors for a socket that is gone already
-                _log.debug("A WebSocket could not be closed: %r", error)
+_LAST = frozenset(("http.response.body", "http.response.pathsend"))
 
 
 def adapt(app: ASGIApp, host: Host, state: dict[str, Any] | None, sockets: OpenSockets) -> ASGIApp:
@@ -57,7 +35,7 @@ def adapt(app: ASGIApp, host: Host, state: dict[str, Any] | None, sockets: OpenS
         if state is not None:
             scope["state"] = state.copy()
         if scope["type"] == "websocket":
-            await _websocket(app, scope, receive, send, sockets)
+            await websockets.serve(app, scope, receive, send, sockets)
         else:
             await _http(app, scope, receive, send)
 
@@ -65,38 +43,24 @@ def adapt(app: ASGIApp, host: Host, state: dict[str, Any] | None, sockets: OpenS
 
 
 async def _http(app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
-    started = False
+    started = ended = False
 
     async def checked(message: Message) -> None:
-        nonlocal started
+        nonlocal started, ended
         if message["type"] == "http.response.start":
             started = True
         # Granian takes any body that is neither bytes nor bytearray for an empty one.
         elif message["type"] == "http.response.body" and isinstance(message.get("body"), memoryview):
             message["body"] = bytes(message["body"])
         await send(message)
+        ended = ended or (message["type"] in _LAST and not message.get("more_body"))
 
     try:
         await app(scope, receive, checked)
     except Exception:
         _log.exception("Exception on %s [%s]", scope["path"], scope["method"])
-        if started:
+        if not started:
+            await refuse(scope, send, 500, "The application failed to answer.")
+        # Starlette raises again after it has answered 500, and background tasks may fail: such a response is whole.
+        elif not ended:
             raise
-        await refuse(scope, send, 500, "The application failed to answer.")
-
-
-async def _websocket(app: ASGIApp, scope: Scope, receive: Receive, send: Send, sockets: OpenSockets) -> None:
-    async def noting(message: Message) -> None:
-        if message["type"] == "websocket.accept":
-            sockets.add(send)
-        elif message["type"] == "websocket.close":
-            sockets.remove(send)
-        await send(message)
-
-    try:
-        await app(scope, receive, noting)
-    except Exception:
-        _log.exception("Exception on %s [WebSocket]", scope["path"])
-        raise
-    finally:
-        sockets.remove(send)

@@ -10,12 +10,12 @@ from hotplate.apps.kind import detect
 from hotplate.apps.load import LoadedApp
 from hotplate.errors import ExitCode, HotplateError
 from hotplate.gateway import pipeline
-from hotplate.gateway.asgi import OpenSockets
 from hotplate.gateway.closing import Closing
 from hotplate.gateway.drive import Hosted
 from hotplate.gateway.executor import Pool
 from hotplate.gateway.metering import Metering
 from hotplate.gateway.types import ASGIApp, Receive, Scope, Send
+from hotplate.gateway.websockets import OpenSockets
 from hotplate.settings import Settings
 
 
@@ -77,7 +77,7 @@ class _Hosted:
                     host=Hosted(self._running_pool),
                     metering=Metering(),
                     closing=Closing(),
-                    sockets=OpenSockets(),
+                    sockets=OpenSockets(sends_fields=True),
                     state=None,
                 )
                 self._pipeline = pipeline.build(self._loaded, self._settings, parts)

@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 from hotplate.apps.load import LoadedApp
 from hotplate.gateway import asgi, wsgi
 from hotplate.gateway.accesslog import access_log
-from hotplate.gateway.asgi import OpenSockets
 from hotplate.gateway.body_hygiene import guarded
 from hotplate.gateway.closing import Closing
 from hotplate.gateway.forwarded import forwarded
@@ -21,6 +20,7 @@ from hotplate.gateway.limits import Limits
 from hotplate.gateway.metering import Metering
 from hotplate.gateway.metering import layer as metered
 from hotplate.gateway.types import ASGIApp
+from hotplate.gateway.websockets import OpenSockets
 from hotplate.gateway.wsgi.host import Host
 from hotplate.settings import Settings
 

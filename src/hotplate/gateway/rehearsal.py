@@ -73,14 +73,22 @@ async def rehearse(driver: Driver, app: ASGIApp, path: str) -> tuple[int, float,
     def done(error: BaseException | None) -> None:
         loop.call_soon_threadsafe(settle, error)
 
+    left = asyncio.Event()
+    requests = iter([{"type": "http.request", "body": b"", "more_body": False}])
+
     async def receive() -> Message:
-        await asyncio.sleep(0)
-        return {"type": "http.disconnect"} if statuses else {"type": "http.request", "body": b"", "more_body": False}
+        # Django listens for the client's leaving while its view runs, and must not hear of it before it has answered.
+        message = next(requests, None)
+        if message is None:
+            await left.wait()
+        return message or {"type": "http.disconnect"}
 
     async def send(message: Message) -> None:
         if message["type"] == "http.response.start":
             statuses.append(message["status"])
-        elif message.get("more_body"):
+            return
+        loop.call_soon_threadsafe(left.set)
+        if message.get("more_body"):
             done(None)
 
     began = time.perf_counter()

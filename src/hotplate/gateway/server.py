@@ -12,7 +12,6 @@ from typing import NamedTuple
 from hotplate import __version__
 from hotplate.apps.load import LoadedApp
 from hotplate.gateway import connections, pipeline
-from hotplate.gateway.asgi import OpenSockets
 from hotplate.gateway.closing import Closing
 from hotplate.gateway.dataplane import DataPlane
 from hotplate.gateway.drive import Driver
@@ -24,6 +23,7 @@ from hotplate.gateway.rehearsal import rehearse
 from hotplate.gateway.traffic import Traffic
 from hotplate.gateway.types import Scope
 from hotplate.gateway.watchdog import Watchdog
+from hotplate.gateway.websockets import OpenSockets
 from hotplate.settings import Settings
 
 _log = logging.getLogger("hotplate.gateway")
@@ -101,6 +101,7 @@ class Gateway:
     def serve(self, listeners: Sequence[socket.socket]) -> None:
         """Accept connections."""
         self._listeners = listeners
+        self.metering.restart()
         self._plane.serve(listeners)
         self._sweep()
 
