@@ -1,0 +1,9 @@
+"""The project as ASGI, as `django-admin startproject` writes it."""
+
+import os
+
+from django.core.asgi import get_asgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "shelf.settings")
+
+application = get_asgi_application()
