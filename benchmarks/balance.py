@@ -42,15 +42,15 @@ def _busiest(connections: int) -> float:
             if server.process.poll() is not None:
                 raise RuntimeError("hotplate did not start")
         wrk(port, "/", connections=connections, seconds=3)
-        deadline_requests = _served()
-        return max(deadline_requests) / sum(deadline_requests)
+        served = _served()
+        return max(served) / sum(served)
 
 
-def _served() -> list[float]:
+def _served() -> list[int]:
     # Beats come four times a second: two equal answers in a row are the final count.
-    last: list[float] = []
+    last: list[int] = []
     while True:
-        now = [worker.traffic["requests"] if worker.traffic else 0.0 for worker in status(ROOT).workers]
+        now = [worker.traffic.requests for worker in status(ROOT).workers]
         if now == last and any(now):
             return now
         last = now

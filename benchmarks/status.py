@@ -10,13 +10,19 @@ import msgspec
 from benchmarks.processes import BIN
 
 
+class Traffic(msgspec.Struct):
+    """What a worker has served."""
+
+    requests: int
+
+
 class Worker(msgspec.Struct):
     """One worker."""
 
     slot: int
     pid: int
     state: str
-    traffic: dict[str, float] | None = None
+    traffic: Traffic
 
 
 class Status(msgspec.Struct):

@@ -68,6 +68,15 @@ class Metering:
         self._last = clock()
         self._loop_cpu = thread_time()
 
+    def restart(self) -> None:
+        """Forget what was served so far: the warm-up."""
+        with self._lock:
+            self._ended.clear()
+            self._counts = Histogram().counts
+            self._requests = self._errors = self._timeouts = self._refused = self._measured = 0
+            self._cpu = self._wait = 0.0
+            self._clients = set()
+
     def begin(self, scope: Scope) -> Exchange:
         """Note a request that has come; its exchange is put into the scope as `hotplate.exchange`."""
         exchange = Exchange(scope, self.clock())
