@@ -28,7 +28,8 @@ sys.stdout.write(urllib.request.urlopen(sys.argv[1]).read().decode())
 """
 # What the shell of whoever tests may have set, and would be heeded.
 _HEEDED = ("HOTPLATE_", "FLASK_", "PORT", "WEB_CONCURRENCY", "NOTIFY_SOCKET", "LISTEN_", "PYTHON_CPU_COUNT")
-_NUMBER = re.compile(r"\d[\d.,]*(?: ?(?:ms|min|[sh]|[KMG]iB|B)\b)?")
+# A lone dash in a column is a figure that is not there yet.
+_NUMBER = re.compile(r"\d[\d.,]*(?: ?(?:ms|min|[sh]|[KMG]iB|B)\b)?|(?<= )-(?= |$)")
 _LABEL = re.compile(r"  ([A-Z][\w-]+) {2,}\S")
 
 
@@ -123,6 +124,7 @@ def test_tour(reader: Reader) -> None:
     reader.write(file.mark.removeprefix("file: "), file.text)
     line, _, shown = serve.text.removeprefix("$ ").partition("\n")
     with reader.serving(line) as log:
+        wait_until(lambda: "Serving on" in log.read_text(), what=f"all is told: {log}")
         assert reader.shape(log.read_text()) == reader.shape(shown)
         for step in steps:
             reader.follow(step)
