@@ -100,10 +100,13 @@ class FakeGateway:
         """Note it, for the X-Shed header."""
         self._shed += count
 
-    async def drain(self, grace: float) -> int:
-        """Close the listeners, and take as long as the environment says."""
+    def park(self) -> None:
+        """Close the listeners."""
         for server in self._servers:
             server.close()
+
+    async def drain(self, grace: float) -> int:
+        """Take as long as the environment says."""
         await asyncio.sleep(min(float(os.environ.get("FAKE_DRAIN", "0")), grace))
         return self._in_flight
 

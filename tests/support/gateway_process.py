@@ -133,6 +133,7 @@ async def _serve(fd: int, target: str, overrides: dict[str, Any]) -> None:
 async def _obey(server: Any, hung: list[str], name: str, *arguments: Any) -> object:
     match name:
         case "drain":
+            server.park()
             return cast("object", await server.drain(*arguments))
         case "park":
             server._plane.park()  # the contract test's own concern

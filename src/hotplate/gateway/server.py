@@ -118,16 +118,19 @@ class Gateway:
         """Ask the next `count` HTTP/1 clients to reconnect."""
         self.closing.next(count)
 
+    def park(self) -> None:
+        """Take no more connections, and have each answer close its own; what is queued is left to others."""
+        self._plane.park()
+        self.closing.all()
+
     async def drain(self, grace: float) -> int:
-        """Take no more connections, finish what is there; returns how many requests had not ended in `grace` seconds.
+        """Having parked, finish what is there; returns how many requests had not ended in `grace` seconds.
 
         Clients on keep-alive connections are told to reconnect with the answer to their next request; closing an idle
         connection under a client that is just sending would lose that request (RFC 9112, section 9.6).
         """
         loop = asyncio.get_running_loop()
         deadline = loop.time() + grace
-        self._plane.park()
-        self.closing.all()
         await self._sockets.close()
         # The data plane has no event for a connection that ends.
         while loop.time() < deadline and (self.metering.in_flight or self._someone_may_still_send()):  # noqa: ASYNC110

@@ -7,6 +7,7 @@ how many are its own. Reading never blocks the caller's loop: `feed` takes what 
 from __future__ import annotations
 
 import array
+import os
 import socket
 import struct
 from collections.abc import Iterator, Sequence
@@ -16,6 +17,7 @@ import msgspec
 
 _HEADER = struct.Struct("!IB")  # bytes that follow, sockets that came along
 _CHUNK = 65536
+_LONGEST = 16 * 2**20  # bytes; a status or a traceback is a few thousand
 _MOST_SOCKETS = 64  # SCM_MAX_FD is 253 on Linux; a bind list is never this long
 
 Sent = TypeVar("Sent")
@@ -61,7 +63,12 @@ class Channel(Generic[Sent, Received]):
             raise Closed from error
 
     def feed(self) -> Iterator[tuple[Received, list[int]]]:
-        """Read once and yield each whole message with its descriptors; raises `Closed` at the end of the talk."""
+        """Read once and yield each whole message with its descriptors.
+
+        Raises:
+            Closed: the end of the talk.
+            ValueError: what came is no message; the talk cannot go on.
+        """
         try:
             data, ancillary, _flags, _address = self.sock.recvmsg(
                 _CHUNK, socket.CMSG_SPACE(_MOST_SOCKETS * array.array("i").itemsize)
@@ -83,6 +90,8 @@ class Channel(Generic[Sent, Received]):
     def _whole_messages(self) -> Iterator[tuple[Received, list[int]]]:
         while len(self._buffer) >= _HEADER.size:
             length, count = _HEADER.unpack_from(self._buffer)
+            if length > _LONGEST:
+                raise ValueError(f"a message of {length} bytes was announced")
             end = _HEADER.size + length
             if len(self._buffer) < end:
                 return
@@ -93,4 +102,7 @@ class Channel(Generic[Sent, Received]):
 
     def close(self) -> None:
         """End the talk."""
+        for descriptor in self._sockets:
+            os.close(descriptor)
+        self._sockets = []
         self.sock.close()

@@ -32,6 +32,7 @@ class Serves(Rehearses, Protocol):
     def serve(self, listeners: Sequence[socket.socket]) -> None: ...  # noqa: D102  see Gateway
     def snapshot(self) -> Traffic: ...  # noqa: D102  see Gateway
     def shed(self, count: int, /) -> None: ...  # noqa: D102  see Gateway
+    def park(self) -> None: ...  # noqa: D102  see Gateway
     async def drain(self, grace: float) -> int: ...  # noqa: D102  see Gateway
     async def shutdown(self) -> None: ...  # noqa: D102  see Gateway
 

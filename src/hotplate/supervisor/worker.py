@@ -28,6 +28,7 @@ from hotplate.supervisor.messages import (
     FromWorker,
     Hung,
     Outgrown,
+    Parked,
     Ready,
     Shed,
     ToWorker,
@@ -152,6 +153,9 @@ class Worker:
 
     async def _drain(self) -> int:
         """Have the gateway finish what is there; returns how many requests were cut off."""
+        self._gateway.park()
+        with suppress(Closed):
+            self._line.send(Parked())
         draining = asyncio.ensure_future(self._gateway.drain(max(0.0, self.time_left())))
         while not draining.done() and self.time_left() > -_SLACK:
             await asyncio.wait({draining}, timeout=_LOOK)  # the deadline may come nearer meanwhile
