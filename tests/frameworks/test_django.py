@@ -57,7 +57,11 @@ def ask(django: tuple[Site, str]) -> httpx.Client:
 def test_the_project_is_served_its_way(django: tuple[Site, str]) -> None:
     """With path and query as they were meant."""
     served, kind = django
-    assert served.client.get("/", params={"q": ["1", "\u2603"]}).json() == {"kind": kind, "path": "/", "q": ["1", "\u2603"]}
+    assert served.client.get("/", params={"q": ["1", "\u2603"]}).json() == {
+        "kind": kind,
+        "path": "/",
+        "q": ["1", "\u2603"],
+    }
 
 
 def test_the_orm_reads_and_writes(ask: httpx.Client) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from django.http import FileResponse, HttpRequest, HttpResponse, JsonResponse, StreamingHttpResponse
 from django.urls import path
 from django.views.decorators.csrf import csrf_exempt
+
 from shelf.models import Book
 
 
