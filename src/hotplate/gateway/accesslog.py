@@ -59,34 +59,57 @@ def access_log(app: ASGIApp, settings: Settings, out: TextIO | None = None) -> A
     target = out or sys.stdout
 
     async def logged(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        if scope["type"] != "http" or "hotplate.rehearsal" in scope:
             await app(scope, receive, send)
             return
-        began = time.perf_counter()
-        status = size = 0
+        entry = _Entry(scope)
 
         async def noting(message: Message) -> None:
-            nonlocal status, size
-            if message["type"] == "http.response.start":
-                status = message["status"]
-            else:
-                size += len(message.get("body", b""))
             await send(message)
+            if entry.note(message):
+                write(entry)
 
         try:
             await app(scope, receive, noting)
         finally:
-            client = scope.get("client")
-            line = Line(
-                datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-                client[0] if client else "-",
-                scope["method"],
-                scope["path"],
-                status,
-                size,
-                round(1000 * (time.perf_counter() - began), 3),
-            )
-            target.write(form(line) + "\n")
-            target.flush()
+            # A request that hangs has had its answer, and its line, from the time-out.
+            if not entry.complete:
+                write(entry)
+
+    def write(entry: _Entry) -> None:
+        target.write(form(entry.line()) + "\n")
+        target.flush()
 
     return logged
+
+
+class _Entry:
+    """What is known of a request so far."""
+
+    def __init__(self, scope: Scope) -> None:
+        self.complete = False
+        self._scope = scope
+        self._began = time.perf_counter()
+        self._status = self._size = 0
+
+    def note(self, message: Message) -> bool:
+        """Note what was sent; says whether the response is complete."""
+        if message["type"] == "http.response.start":
+            self._status = message["status"]
+            return False
+        self._size += len(message.get("body", b""))
+        self.complete = not message.get("more_body")
+        return self.complete
+
+    def line(self) -> Line:
+        """Return the line, with the client that trusted proxies vouched for meanwhile."""
+        client = self._scope.get("client")
+        return Line(
+            datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            client[0] if client else "-",
+            self._scope["method"],
+            self._scope["path"],
+            self._status,
+            self._size,
+            round(1000 * (time.perf_counter() - self._began), 3),
+        )

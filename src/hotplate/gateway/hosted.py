@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from hotplate.apps.kind import detect
@@ -12,11 +15,15 @@ from hotplate.errors import ExitCode, HotplateError
 from hotplate.gateway import pipeline
 from hotplate.gateway.closing import Closing
 from hotplate.gateway.drive import Hosted
+from hotplate.gateway.exchange import Exchange
 from hotplate.gateway.executor import Pool
 from hotplate.gateway.metering import Metering
 from hotplate.gateway.types import ASGIApp, Receive, Scope, Send
+from hotplate.gateway.watchdog import Watchdog
 from hotplate.gateway.websockets import OpenSockets
-from hotplate.settings import Settings
+from hotplate.settings import Settings, resolve
+
+_log = logging.getLogger("hotplate.gateway")
 
 
 def asgi(app: Callable[..., Any], **settings: Any) -> ASGIApp:  # noqa: ANN401  # a setting's type is the table's
@@ -27,10 +34,11 @@ def asgi(app: Callable[..., Any], **settings: Any) -> ASGIApp:  # noqa: ANN401  
 
     Args:
         app: a Flask, FastAPI or Django app, or any other WSGI or ASGI callable.
-        settings: any of docs/settings.md that concern requests, such as `threads=8` or `limit_body=2**20`.
+        settings: any of docs/settings.md that concern requests, such as `threads=8` or `limit_body="20MiB"`.
 
     Raises:
-        HotplateError: `app` is neither.
+        HotplateError: `app` is neither, or a setting cannot be used.
+        TypeError: a setting has no such name.
 
     Example:
         >>> application = asgi(lambda environ, start_response: [], threads=4)
@@ -45,7 +53,11 @@ def asgi(app: Callable[..., Any], **settings: Any) -> ASGIApp:  # noqa: ANN401  
         )
     name = getattr(app, "__name__", type(app).__name__)
     loaded = LoadedApp(app, name, protocol, None, "", "", ())
-    return _Hosted(loaded, Settings(**settings))
+    return _Hosted(loaded, resolve(settings, {}, Path("/nonexistent")).settings)
+
+
+def _log_hung(exchange: Exchange, stack: str) -> None:
+    _log.error("%s %s did not end in time; it hangs here:\n%s", exchange.method, exchange.path, stack)
 
 
 class _Hosted:
@@ -73,9 +85,11 @@ class _Hosted:
     def _built(self) -> ASGIApp:
         with self._begin:
             if self._pipeline is None:
+                metering = Metering()
+                Watchdog(metering, self._settings.timeout, _log_hung).start(asyncio.get_running_loop())
                 parts = pipeline.Parts(
                     host=Hosted(self._running_pool),
-                    metering=Metering(),
+                    metering=metering,
                     closing=Closing(),
                     sockets=OpenSockets(sends_fields=True),
                     state=None,

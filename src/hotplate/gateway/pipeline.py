@@ -50,10 +50,10 @@ def build(loaded: LoadedApp, settings: Settings, parts: Parts) -> ASGIApp:
     limits = Limits.of(settings)
     app = _adapted(loaded, settings, parts)
     # here: admission (a bounded wait, then 503), compression, cache
-    app = access_log(app, settings)
     app = forwarded(app, settings.trusted_proxies)
     app = guarded(app, limits, parts.host)
     app = metered(app, parts.metering, parts.closing, parts.server)
+    app = access_log(app, settings)
     app = health(app, settings.health_path, parts.closing.state)
     return hygiene(app, limits, parts.host, parts.metering.refuse)
 

@@ -8,7 +8,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING
 
 from hotplate.gateway.pool_clocks import Clocks, Spent
-from hotplate.gateway.pool_policy import TICK, WINDOW, Policy, Sample
+from hotplate.gateway.pool_policy import WINDOW, Policy, Sample
 
 if TYPE_CHECKING:
     from hotplate.gateway.executor import Pool
@@ -59,7 +59,7 @@ class Controller:
         policy.rouse(last)
         while not policy.is_quiet(last) or not pool.sleep():
             try:
-                if self._nudges.get(timeout=TICK) is _STOP:
+                if self._nudges.get(timeout=policy.pause) is _STOP:
                     return False
                 continue
             except Empty:

@@ -54,6 +54,7 @@ def request(path: str) -> Scope:
         "server": ("127.0.0.1", 80),
         "client": ("127.0.0.1", 0),
         "extensions": {},
+        "hotplate.rehearsal": True,
     }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from asyncio import _get_running_loop as running_loop
+from collections.abc import Awaitable
 from contextvars import copy_context
 from functools import partial
 
@@ -35,42 +36,48 @@ def adapt(app: WSGIApp, settings: Settings, host: Host) -> ASGIApp:
     """
     spool_size = settings.spool_size
 
-    async def wsgi(scope: Scope, receive: Receive, send: Send) -> None:
+    def wsgi(scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         if scope["type"] != "http":
-            await _no_http(scope, receive, send, host)
-            return
-        if _announces_body(scope):
-            await host.on_loop()
-            content = await body.read(receive, spool_size)
-            if content is None:
-                return
-        else:
-            content = None
+            return _no_http(scope, receive, send, host)
         response = Response(app, scope, host, receive, send)
-        # What the app sets in context variables is this request's, from the app's first line to its close().
-        run = copy_context().run
-        exchange = scope.get("hotplate.exchange")
-        try:
-            if exchange is None:
-                messages = await host.call(partial(run, response.respond, content))
-            else:
-                messages = await host.call(partial(exchange.run, run, response.respond, content))
-            if messages is not None:
-                await send(messages[0])
-                await send(messages[1])
-        except asyncio.CancelledError:
-            response.abandon()
-            raise
-        finally:
-            if response.after:
-                if running_loop() is None:  # still in a thread of the pool
-                    run(response.conclude)
-                else:
-                    await host.call(partial(run, response.conclude))
-            if content is not None and content.spooled:
-                content.file.close()
+        if _announces_body(scope):
+            return _with_body(response, scope, host, receive, spool_size)
+        return _answer(response, scope, host, None)
 
     return wsgi
+
+
+async def _with_body(response: Response, scope: Scope, host: Host, receive: Receive, spool_size: int) -> None:
+    await host.on_loop()
+    content = await body.read(receive, spool_size)
+    if content is None:
+        return
+    try:
+        await _answer(response, scope, host, content)
+    finally:
+        if content.spooled:
+            content.file.close()
+
+
+async def _answer(response: Response, scope: Scope, host: Host, content: body.Body | None) -> None:
+    # What the app sets in context variables is this request's, from the app's first line to its close().
+    run = copy_context().run
+    turn = partial(run, response.respond, content)
+    exchange = scope.get("hotplate.exchange")
+    try:
+        messages = await host.call(turn if exchange is None else partial(exchange.run, turn))
+        if messages is not None:
+            await response.send(messages[0])
+            await response.send(messages[1])
+    except asyncio.CancelledError:
+        response.abandon()
+        raise
+    finally:
+        if response.after:
+            if running_loop() is None:  # still in a thread of the pool
+                run(response.conclude)
+            else:
+                await host.call(partial(run, response.conclude))
 
 
 def _announces_body(scope: Scope) -> bool:

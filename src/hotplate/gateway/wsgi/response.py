@@ -71,7 +71,7 @@ class Response(Start):
         self._scope = scope
         self._host = host
         self._receive = receive
-        self._send = send
+        self.send = send
 
     def respond(self, content: Body | None) -> tuple[Message, Message] | None:
         """Run the app; return its response, or None when it has been streamed or nobody waits for it.
@@ -202,7 +202,7 @@ class Response(Start):
         elif block:
             start = self.message()
             self._left = self.declared
-            self._stream = Stream(self._host, self._receive, self._send)
+            self._stream = Stream(self._host, self._receive, self.send)
             self._stream.open(start, self._within(block))
 
     def _within(self, block: bytes) -> bytes:
