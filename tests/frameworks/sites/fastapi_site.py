@@ -8,7 +8,7 @@ import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from fastapi import BackgroundTasks, Depends, FastAPI, HTTPException, Request, WebSocket, WebSocketDisconnect
 from fastapi.responses import FileResponse, Response, StreamingResponse
@@ -63,7 +63,7 @@ async def database() -> AsyncIterator[str]:
 
 
 @app.post("/items")
-async def items(item: Item, what: str = Depends(database)) -> dict[str, object]:
+async def items(item: Item, what: Annotated[str, Depends(database)]) -> dict[str, object]:
     """Take JSON."""
     return {"name": item.name, "price": item.price * 2, "from": what}
 

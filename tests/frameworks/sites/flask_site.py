@@ -11,6 +11,7 @@ from pathlib import Path
 from wsgiref.validate import validator
 
 from flask import Flask, Response, abort, jsonify, redirect, request, send_file, session, stream_with_context
+from werkzeug.wrappers import Response as BaseResponse
 
 app = Flask(__name__)
 app.secret_key = "not a secret"
@@ -107,7 +108,7 @@ def hello(name: str) -> Response:
 
 
 @app.get("/away")
-def away() -> object:
+def away() -> BaseResponse:
     """Redirect."""
     return redirect("/hello/again")
 
@@ -132,4 +133,4 @@ def empty() -> Response:
     return response
 
 
-app.wsgi_app = validator(app.wsgi_app)  # type: ignore[method-assign]  # wsgiref.validate around all of it
+app.wsgi_app = validator(app.wsgi_app)  # type: ignore[assignment,method-assign]  # wsgiref.validate around all of it

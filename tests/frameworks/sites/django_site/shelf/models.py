@@ -3,7 +3,7 @@
 from django.db import models
 
 
-class Book(models.Model):
+class Book(models.Model):  # type: ignore[misc]  # Django ships no types
     """A book."""
 
     title = models.CharField(max_length=100)

@@ -1,0 +1,133 @@
+"""Newsdesk, served by the real command, keeps what it promises, and says what it says under `flask run`."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.examples import promises
+from tests.examples.conftest import CALM, ROOT, VARIANTS
+from tests.examples.promises import ARTICLES, PROMISES, QUICK, Fetch, Promise, http_fetch
+from tests.support import gateway_process
+from tests.support.instance import Instance, environment, instance
+from tests.support.services import Spec, start
+from tests.support.waiting import free_port
+
+VALIDATED = """
+from wsgiref.validate import validator
+from newsdesk.{variant} import app as newsdesk
+
+app = validator(newsdesk.wsgi_app)
+"""
+# All that delete nothing: Flask gives 204 a Content-Type, which is what wsgiref.validate objects to.
+VALIDATABLE = (
+    promises.front_page_leads_to_the_newest_articles,
+    promises.article_page_shows_the_article,
+    promises.missing_things_are_404,
+    promises.wrong_methods_are_405,
+    promises.head_is_get_without_a_body,
+    promises.style_comes_with_the_site,
+    promises.broken_json_is_refused,
+    promises.oversized_bodies_are_refused,
+    promises.copies_are_found,
+    promises.the_form_says_the_same,
+    promises.every_subscriber_gets_the_newsletter,
+)
+PAGES = (
+    "/",
+    "/?page=2",
+    "/?tag=Middle%20East",
+    "/articles/1",
+    "/duplicates",
+    "/stats",
+    "/api/articles?per_page=7&page=2",
+    "/api/articles/17",
+    "/api/stats",
+    "/static/newsdesk.css",
+    "/nowhere",
+    "/api/nowhere",
+    "/?page=%00",
+)
+# Each server's own: its name, the time, and what it does with the connection.
+OWN = {"server", "date", "connection", "keep-alive"}
+
+
+@pytest.fixture(scope="session")
+def desk(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The environment of a Newsdesk with a small database of its own."""
+    folder = tmp_path_factory.mktemp("desk")
+    source = os.pathsep.join([str(gateway_process.ROOT / "src"), str(ROOT)])
+    env = {**QUICK, **CALM, "NEWSDESK_DATA": str(folder), "PYTHONPATH": source, "DATABASE_URL": ""}
+    command = [sys.executable, "-m", "newsdesk.seed", "--articles", str(ARTICLES)]
+    subprocess.run(command, env=environment(env), cwd=folder, check=True)
+    return env
+
+
+@contextmanager
+def newsdesk(folder: Path, env: dict[str, str], source: str, target: str) -> Iterator[tuple[Instance, Fetch]]:
+    """Serve a variant."""
+    with instance(folder, source, "--workers", "2", target=target, env=env) as site:
+        yield site, http_fetch(f"http://127.0.0.1:{site.port}")
+
+
+@pytest.fixture(scope="module", params=VARIANTS)
+def fetch(
+    request: pytest.FixtureRequest, desk: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Fetch]:
+    """Asks each variant in turn."""
+    with newsdesk(tmp_path_factory.mktemp("served"), desk, "", f"newsdesk.{request.param}:app") as (_site, asked):
+        yield asked
+
+
+@pytest.fixture(scope="module")
+def validated(desk: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Instance, Fetch]]:
+    """Asks Newsdesk with `wsgiref.validate` around it."""
+    source = VALIDATED.format(variant="app")
+    with newsdesk(tmp_path_factory.mktemp("validated"), desk, source, "app:app") as served:
+        yield served
+
+
+@pytest.mark.parametrize("promise", PROMISES, ids=lambda promise: promise.__name__)
+def test_promise(promise: Promise, fetch: Fetch) -> None:
+    """A promise holds, see tests/examples/promises.py."""
+    promise(fetch)
+
+
+@pytest.mark.parametrize("promise", VALIDATABLE, ids=lambda promise: promise.__name__)
+def test_promise_with_a_validator_around(promise: Promise, validated: tuple[Instance, Fetch]) -> None:
+    """Both sides keep to PEP 3333: `wsgiref.validate` has nothing to say."""
+    site, fetch = validated
+    promise(fetch)
+    assert "AssertionError" not in site.log
+    assert "Warning" not in site.log
+
+
+def test_flask_run_says_the_same(validated: tuple[Instance, Fetch], desk: dict[str, str], tmp_path: Path) -> None:
+    """Status, header fields and body of every page are those of the development server."""
+    _site, ours = validated
+    port = free_port()
+    theirs = http_fetch(f"http://127.0.0.1:{port}")
+    command = [sys.executable, "-m", "flask", "--app", "newsdesk.app", "run", "--port", str(port)]
+
+    def is_ready() -> bool:
+        return theirs("GET", "/duplicates").status == 200
+
+    spec = Spec(name="flask", command=command, folder=tmp_path, is_ready=is_ready, environ=environment(desk))
+    with start(spec):
+        for method in ("GET", "HEAD", "OPTIONS", "DELETE"):
+            for path in PAGES if method != "DELETE" else ("/", "/api/articles"):
+                assert _essence(ours, method, path) == _essence(theirs, method, path), (method, path)
+
+
+def _essence(fetch: Fetch, method: str, path: str) -> tuple[int, dict[str, str], bytes]:
+    reply = fetch(method, path)
+    fields = {name: value for name, value in reply.headers.items() if name not in OWN}
+    if "allow" in fields:  # in the order of a set
+        fields["allow"] = " ".join(sorted(fields["allow"].split(", ")))
+    return reply.status, fields, reply.body
