@@ -1,6 +1,7 @@
 """What the adaptive pool promises, on a made-up worker with a made-up clock."""
 
 import random
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -118,7 +119,8 @@ def test_a_core_the_gil_does_not_let_use_is_seldom_asked_for() -> None:
     """With four cores, Python code still gets one thread nearly all the time."""
     worker = Simulation(Policy(256, cores=4.0), clients=64, work=lambda _n: Work(computes=0.001), cores=4.0)
     worker.run(60.0)
-    assert sum(size > 1 for _now, size in worker.sizes) < 0.05 * len(worker.sizes)
+    looks = pairwise([*worker.sizes, (worker.now, 0)])
+    assert sum(until - now for (now, size), (until, _next) in looks if size > 1) < 0.05 * 60.0
 
 
 def test_idle_threads_end() -> None:

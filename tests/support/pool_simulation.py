@@ -72,7 +72,7 @@ class Simulation:
         before, until = self.finished, self.now + seconds
         while self.now < until:
             looked = self.now
-            while self.now < looked + TICK - _STEP / 2:
+            while self.now < looked + self.policy.pause - _STEP / 2:
                 self._step()
             self._look(self.now - looked)
         return (self.finished - before) / seconds
