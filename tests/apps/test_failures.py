@@ -12,6 +12,7 @@ Open = Callable[[str, dict[str, str]], LoadedApp]
 WSGI = "def app(environ, start_response): return []\n"
 ASGI = "async def app(scope, receive, send): ...\n"
 ASGI_2 = "class App:\n    def __init__(self, scope): ...\n    async def __call__(self, receive, send): ...\n"
+TOUCHY = "class Touchy:\n    def __getattribute__(self, name): raise LookupError(name)\n    def __call__(self): ...\n\n"
 MISSING, UNUSABLE, FAILED = ExitCode.APP_NOT_FOUND, ExitCode.ATTRIBUTE_MISSING, ExitCode.APP_IMPORT_FAILED
 
 FAILURES: dict[str, tuple[str, dict[str, str], ExitCode, tuple[str, ...]]] = {
@@ -62,6 +63,25 @@ FAILURES: dict[str, tuple[str, dict[str, str], ExitCode, tuple[str, ...]]] = {
         ("Name one of: app:app, app:other.",),
     ),
     "attribute missing, nothing there": ("app:zebra", {"app.py": "x = 1"}, UNUSABLE, ("looks like an app",)),
+    "attribute missing, beside proxies": (
+        "app:ap",
+        {"app.py": "from flask import Flask, current_app, g, request, session\napp = Flask('x')\n"},
+        UNUSABLE,
+        ("no attribute ap", "Did you mean hotplate run app:app?"),
+    ),
+    "attribute missing, beside objects that raise": (
+        "app:zebra",
+        {"app.py": TOUCHY + WSGI + "touchy = Touchy()\n"},
+        UNUSABLE,
+        ("Name one of: app:app",),
+    ),
+    "no usual name, beside proxies": (
+        "app",
+        {"app.py": "from flask import request\n" + TOUCHY + "touchy = Touchy()\n" + WSGI.replace("app(", "serve(")},
+        UNUSABLE,
+        ("no app, application, create_app or make_app", "app:serve"),
+    ),
+    "a proxy": ("app:request", {"app.py": "from flask import request\n"}, UNUSABLE, ("use app:request as an app",)),
     "no usual name": (
         "app",
         {"app.py": WSGI.replace("app(", "serve(")},

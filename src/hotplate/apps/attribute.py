@@ -34,15 +34,7 @@ def app_in(module: ModuleType, target: Target) -> tuple[str, object]:
 
 def candidates(module: ModuleType) -> list[str]:
     """Return the names in a module that look like an app, or like a factory of one."""
-    names = []
-    for name, value in vars(module).items():
-        if name.startswith("_") or (inspect.isclass(value) and not is_asgi2(value)):
-            continue
-        home = getattr(value, "__module__", module.__name__)
-        local = not inspect.isroutine(value) or home == module.__name__  # imported helpers are no apps
-        if local and (name in FACTORY_NAMES or detect(value).protocol is not None):
-            names.append(name)
-    return names
+    return [name for name, value in vars(module).items() if _seems_app(module, name, value)]
 
 
 def is_factory(found: object, name: str) -> bool:
@@ -52,11 +44,27 @@ def is_factory(found: object, name: str) -> bool:
     return required_arguments(found) == [] and detect(found).protocol is None
 
 
+def _seems_app(module: ModuleType, name: str, value: object) -> bool:
+    """Whether a value looks like an app or a factory; nothing that inspecting it raises is of anybody's interest.
+
+    A proxy such as Flask's `request` raises RuntimeError for whatever is asked of it outside of a request.
+    """
+    try:
+        if name.startswith("_") or (inspect.isclass(value) and not is_asgi2(value)):
+            return False
+        if inspect.isroutine(value) and getattr(value, "__module__", None) != module.__name__:
+            return False  # imported helpers are no apps
+        return name in FACTORY_NAMES or detect(value).protocol is not None
+    except Exception:  # noqa: BLE001  the object is a stranger's, and only a suggestion depends on it
+        return False
+
+
 def _searched(module: ModuleType) -> str:
     usual = [name for name in NAMES if callable(getattr(module, name, None))]
     if usual:
         return usual[0]
-    made = [name for name, value in vars(module).items() if not inspect.isclass(value) and known(value) is not None]
+    # By the type, not isinstance(): that asks the value for its __class__, and a proxy may raise.
+    made = [name for name, value in vars(module).items() if not issubclass(type(value), type) and known(value)]
     distinct = {id(getattr(module, name)): name for name in reversed(made)}
     if len(distinct) == 1:
         return next(iter(distinct.values()))

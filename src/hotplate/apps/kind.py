@@ -3,7 +3,7 @@
 import functools
 import inspect
 from collections.abc import Mapping
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 Protocol = Literal["wsgi", "asgi"]
 Framework = Literal["flask", "fastapi", "starlette", "django"]
@@ -131,8 +131,8 @@ def _signature(app: object) -> inspect.Signature | None:
         return None
     try:
         return inspect.signature(app)
-    except (ValueError, TypeError):
-        return None  # built in C without a text signature
+    except Exception:  # noqa: BLE001  built in C without a text signature, or a proxy that raises what it likes
+        return None
 
 
 def _takes(app: object, count: int) -> bool:
@@ -169,13 +169,21 @@ def _wrapped(app: object, depth: int = 5) -> list[object]:
     current = app
     while len(inner) < depth:
         current = current.func if isinstance(current, functools.partial) else current
-        attributes = getattr(current, "__dict__", {})
+        attributes = _attribute(current, "__dict__") or {}
         found = [attributes[name] for name in _INNER_NAMES if callable(attributes.get(name))]
         if not found:
-            owner = getattr(current, "__self__", None)  # a bound method, such as app.wsgi_app
+            owner = _attribute(current, "__self__")  # a bound method, such as app.wsgi_app
             found = [owner] if owner is not None and not inspect.ismodule(owner) else []
         if not found:
             break
         current = found[0]
         inner.append(current)
     return inner
+
+
+def _attribute(owner: object, name: str) -> Any:
+    """Return an attribute of a stranger's object, or None: a proxy may raise anything at all."""
+    try:
+        return getattr(owner, name, None)
+    except Exception:  # noqa: BLE001  see above
+        return None
