@@ -127,14 +127,22 @@ class Gateway:
         """Having parked, finish what is there; returns how many requests had not ended in `grace` seconds.
 
         Clients on keep-alive connections are told to reconnect with the answer to their next request; closing an idle
-        connection under a client that is just sending would lose that request (RFC 9112, section 9.6).
+        connection under a client that is just sending would lose that request (RFC 9112, section 9.6). HTTP/2 clients
+        are told by GOAWAY, which loses nothing (RFC 9113, section 6.8), once no HTTP/1 client is to be waited for.
         """
         loop = asyncio.get_running_loop()
-        deadline = loop.time() + grace
-        await self._sockets.close()
+        now = latest = loop.time()
+        deadline = now + grace
+        with suppress(TimeoutError):  # a client that reads nothing
+            await asyncio.wait_for(self._sockets.close(), min(grace, _LINGER))
         # The data plane has no event for a connection that ends.
-        while loop.time() < deadline and (self.metering.in_flight or self._someone_may_still_send()):  # noqa: ASYNC110
+        while now < deadline and (self.metering.in_flight or self._someone_may_still_send()):
+            if any(exchange.http_version != "2" for exchange in tuple(self.metering.in_flight)):
+                latest = now
+            elif now - latest > _LINGER:
+                break  # what goes on is HTTP/2, whose clients only the data plane can tell
             await asyncio.sleep(_LOOK_EVERY)
+            now = loop.time()
         with suppress(TimeoutError):
             await asyncio.wait_for(asyncio.shield(self._plane.close()), max(0.1, deadline - loop.time()))
         return len(self.metering.in_flight)

@@ -88,6 +88,7 @@ class Socket:
         self._pending: Any = None
         self._ahead: asyncio.Task[Message] | None = None
         self._unheard = 0
+        self._closing_now: asyncio.Event | None = None
         self._disconnect: Message = {"type": "websocket.disconnect", "code": 1006, "reason": ""}
         self.accepted = self.ended = False
         self.closing: asyncio.Task[None] | None = None
@@ -167,8 +168,10 @@ class Socket:
         await self._send({"type": f"{_DENIAL}.start", "status": 500, "headers": [(b"content-length", b"0"), SERVER]})
         await self._send({"type": f"{_DENIAL}.body", "body": b""})
 
-    def forget(self) -> None:
-        """Let go of it, as the app has returned."""
+    async def forget(self) -> None:
+        """Let go of it, as the app has returned; the data plane would end it with a code of its own meanwhile."""
+        if self._closing_now is not None:
+            await self._closing_now.wait()
         self._sockets.remove(self)
         if self._ahead is not None:
             self._ahead.cancel()
@@ -182,7 +185,11 @@ class Socket:
         # What waits for a message holds the connection's lock, which closing needs.
         if pending is not None and self.accepted and hasattr(pending, "cancel"):
             pending.cancel()
-        await self._send({**message, "code": closed["code"], "reason": closed["reason"]})
+        self._closing_now = asyncio.Event()
+        try:
+            await self._send({**message, "code": closed["code"], "reason": closed["reason"]})
+        finally:
+            self._closing_now.set()
 
     def _end(self, disconnect: Message) -> None:
         self.ended = True
@@ -212,7 +219,7 @@ async def serve(app: ASGIApp, scope: Scope, receive: Receive, send: Send, socket
             await socket.fail(scope)
         raise
     finally:
-        socket.forget()
+        await socket.forget()
 
 
 def _is_about_leaving(error: BaseException | None) -> bool:
