@@ -3,7 +3,7 @@
 import functools
 import inspect
 from collections.abc import Mapping
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 Protocol = Literal["wsgi", "asgi"]
 Framework = Literal["flask", "fastapi", "starlette", "django"]
@@ -169,7 +169,8 @@ def _wrapped(app: object, depth: int = 5) -> list[object]:
     current = app
     while len(inner) < depth:
         current = current.func if isinstance(current, functools.partial) else current
-        attributes = _attribute(current, "__dict__") or {}
+        attributes = _attribute(current, "__dict__")
+        attributes = attributes if isinstance(attributes, Mapping) else {}
         found = [attributes[name] for name in _INNER_NAMES if callable(attributes.get(name))]
         if not found:
             owner = _attribute(current, "__self__")  # a bound method, such as app.wsgi_app
@@ -181,7 +182,7 @@ def _wrapped(app: object, depth: int = 5) -> list[object]:
     return inner
 
 
-def _attribute(owner: object, name: str) -> Any:
+def _attribute(owner: object, name: str) -> object:
     """Return an attribute of a stranger's object, or None: a proxy may raise anything at all."""
     try:
         return getattr(owner, name, None)
