@@ -17,6 +17,7 @@ import pytest
 from hotplate.errors import ExitCode, HotplateError
 from hotplate.supervisor import control, rendezvous
 from hotplate.supervisor.control import Done, Order, Reload, Scale, ScaleDone, Status, Stop
+from tests.support.waiting import wait_until
 
 
 @pytest.fixture(autouse=True)
@@ -113,6 +114,67 @@ def test_a_folder_somebody_else_prepared_is_refused(tmp_path: Path, runtime: Pat
     with pytest.raises(HotplateError, match="belongs to another user"):
         rendezvous.claim(tmp_path, "default")
     assert not list((tmp_path / "elsewhere").iterdir())
+
+
+def test_a_cleaner_of_old_files_finds_none(tmp_path: Path) -> None:
+    """Lock and socket are touched while the instance lives; what has been removed is not made again."""
+    with serving(tmp_path) as claim:
+        lock = claim.socket.with_suffix(".lock")
+        for path in (lock, claim.socket):
+            os.utime(path, (0, 0))
+
+        def touched() -> bool:
+            return bool(lock.stat().st_mtime and claim.socket.stat().st_mtime)
+
+        async def live() -> None:
+            keeping = asyncio.create_task(claim.keep_fresh(0.01))
+            await asyncio.to_thread(wait_until, touched, what="both are touched")
+            keeping.cancel()
+
+        asyncio.run(live())
+        lock.unlink()
+        claim.touch()
+        assert not lock.exists()
+
+
+def test_a_released_claim_leaves_its_successors_files(tmp_path: Path) -> None:
+    """Whose lock was removed by hand does not take the lock and socket of whoever came after it."""
+    first = rendezvous.claim(tmp_path, "default")
+    first.socket.with_suffix(".lock").unlink()
+    second = rendezvous.claim(tmp_path, "default")
+    second.socket.touch()
+    first.hide()
+    first.release()
+    assert second.socket.exists()
+    with pytest.raises(HotplateError, match="already runs"):
+        rendezvous.claim(tmp_path, "default")
+    second.release()
+    assert list(second.socket.parent.iterdir()) == []
+
+
+def test_many_claim_and_release_and_never_two_hold_it(tmp_path: Path) -> None:
+    """However claims and releases fall, at most one holds the name."""
+    held = threading.Lock()
+    together: list[int] = []
+
+    def contend() -> None:
+        for _ in range(200):
+            try:
+                claim = rendezvous.claim(tmp_path, "default")
+            except HotplateError:
+                continue
+            if not held.acquire(blocking=False):
+                together.append(claim.lock)
+            else:
+                held.release()
+            claim.release()
+
+    threads = [threading.Thread(target=contend) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert together == []
 
 
 def test_a_name_can_be_claimed_once(tmp_path: Path, runtime: Path) -> None:

@@ -55,18 +55,19 @@ class Instance:
         self.folder = folder
         self.process = process
         self.port = port
+        self._log = folder.resolve() / "log"  # the same file whatever a link in its path leads to later
 
     @property
     def log(self) -> str:
         """What it has printed so far."""
-        return (self.folder / "log").read_text(errors="replace")
+        return self._log.read_text(errors="replace")
 
     def command(self, *words: str, timeout: float = 120) -> subprocess.CompletedProcess[str]:
         """Run another `hotplate` command in the same folder."""
         return subprocess.run(
             [sys.executable, "-m", "hotplate", *words],
             cwd=self.folder,
-            env=environment(),
+            env=environment({"PWD": str(self.folder)}),
             capture_output=True,
             text=True,
             timeout=timeout,
@@ -187,7 +188,7 @@ def instance(
         process = subprocess.Popen(
             [sys.executable, "-m", "hotplate", "run", target, "--bind", bind or f"127.0.0.1:{port}", *flags],
             cwd=folder,
-            env=environment(env),
+            env=environment({"PWD": str(folder), **(env or {})}),
             stdout=log,
             stderr=log,
         )

@@ -34,10 +34,11 @@ def instance(name: str | None, folder: str | None) -> Instance:
         HotplateError: USAGE; there is no such folder, or it is no name.
     """
     from hotplate.settings.instance import instance_name
+    from hotplate.supervisor.folder import current, named
 
-    where = Path(folder).expanduser() if folder else Path.cwd()
+    where = named(folder, os.environ) if folder else current(os.environ)
     if not where.is_dir():
         raise HotplateError(
             f"look for an instance in {folder}", "there is no such folder", "Correct --folder.", code=ExitCode.USAGE
         )
-    return Instance(where.resolve(), instance_name(name, os.environ, where))
+    return Instance(where, instance_name(name, os.environ, where))

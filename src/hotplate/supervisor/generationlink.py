@@ -8,11 +8,13 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Sequence
-from typing import Literal
+from pathlib import Path
+from typing import Literal, NamedTuple
 
 import msgspec
 
 from hotplate.settings import Settings
+from hotplate.supervisor import folder
 from hotplate.supervisor.channel import Channel, Closed
 from hotplate.supervisor.messages import (
     Configure,
@@ -36,6 +38,18 @@ Preload = Literal["auto", "on", "off"]
 COMMAND = (sys.executable, "-P", "-m", "hotplate.supervisor.generation", "--channel")
 
 
+class Program(NamedTuple):
+    """What a generation is started as.
+
+    Args:
+        command: the channel's descriptor is appended.
+        folder: where; entered anew for each generation, since a link in its path may lead elsewhere by then.
+    """
+
+    command: Sequence[str]
+    folder: Path
+
+
 class GenerationLink:
     """One generation.
 
@@ -45,7 +59,10 @@ class GenerationLink:
         preload: whether it imports the app before it forks.
         reaper: collects its process.
         lost: called once, when it is not to be counted on any more.
-        command: what to start; the channel's descriptor is appended.
+        program: what to start, and where.
+
+    Raises:
+        HotplateError: APP_NOT_FOUND; the folder is not there any more.
     """
 
     def __init__(
@@ -55,7 +72,7 @@ class GenerationLink:
         preload: Preload,
         reaper: Reaper,
         lost: Callable[[GenerationLink], None],
-        command: Sequence[str] = COMMAND,
+        program: Program,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self.number = number
@@ -67,8 +84,12 @@ class GenerationLink:
         self._lost = lost
         self._workers: dict[int, WorkerLink] = {}
         ours, theirs = socket.socketpair()
-        with theirs:
-            self.process = Process(_spawn(command, theirs), reaper, self._ended)
+        try:
+            with theirs, folder.entered(program.folder):
+                self.process = Process(_spawn(program, theirs), reaper, self._ended)
+        except BaseException:
+            ours.close()
+            raise
         ours.settimeout(0)
         self._channel: Channel[ToGeneration, FromGeneration] = Channel(ours, FromGeneration)
         self._loop.add_reader(ours.fileno(), self._read)
@@ -160,13 +181,13 @@ class GenerationLink:
         self._lost(self)
 
 
-def _spawn(command: Sequence[str], channel: socket.socket) -> int:
+def _spawn(program: Program, channel: socket.socket) -> int:
     """Start the generation with the channel, and without a terminal: Ctrl-C there is for the master alone."""
     os.set_inheritable(channel.fileno(), True)  # noqa: FBT003  the standard library has it by position
     return os.posix_spawn(
-        command[0],
-        [*command, str(channel.fileno())],
-        os.environ,
+        program.command[0],
+        [*program.command, str(channel.fileno())],
+        {**os.environ, "PWD": str(program.folder)},
         file_actions=[(os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0)],
         setpgroup=0,
         setsigmask=[],

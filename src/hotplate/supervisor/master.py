@@ -12,14 +12,13 @@ import signal
 import time
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 from setproctitle import setproctitle
 
 from hotplate.errors import ExitCode, HotplateError
 from hotplate.settings import Resolved
-from hotplate.supervisor import control, generationlink, process, rendezvous, signals, systemd
+from hotplate.supervisor import control, folder, generationlink, process, rendezvous, signals, systemd
 from hotplate.supervisor.control import Done, Order, Reload, ReloadDone, Scale, ScaleDone, Status, Stop, StopDone
 from hotplate.supervisor.events import Draining, Event, Listening, ScaleRefused, Serving, Starting, Stopped
 from hotplate.supervisor.fleet import Fleet
@@ -56,12 +55,12 @@ def run(resolved: Resolved, on_event: OnEvent, command: Sequence[str] = generati
     Example:
         status = run(resolve({"target": "app:app"}, os.environ, Path.cwd()), lambda event: print(event.line()))
     """
-    folder = Path.cwd()
+    here = folder.current(os.environ)
     settings = resolved.settings
-    if control.find(folder, settings.name):
-        status = control.ask(folder, settings.name, Status(), patience=5)
-        raise rendezvous.already_running(folder, settings.name, str(getattr(status, "pid", "")))
-    claim = rendezvous.claim(folder, settings.name)
+    if control.find(here, settings.name):
+        status = control.ask(here, settings.name, Status(), patience=5)
+        raise rendezvous.already_running(here, settings.name, str(getattr(status, "pid", "")))
+    claim = rendezvous.claim(here, settings.name)
     try:
         setproctitle(f"hotplate: master {settings.target}".rstrip())
         process.adopt_orphans()
@@ -76,7 +75,7 @@ class Master:
     Args:
         resolved: the settings and where they came from.
         on_event: is told what happens.
-        claim: where the control socket goes.
+        claim: where the control socket goes, and generations are started.
         command: what a generation is started as.
     """
 
@@ -92,9 +91,9 @@ class Master:
         scheme = "https" if settings.cert else "http"
         self._activated = bool(inherited)
         self._sockets = Sockets(binds, settings.backlog, inherited, scheme)
-        self._nursery = Nursery(settings, self._sockets, self._emit, command)
+        self._nursery = Nursery(settings, self._sockets, self._emit, generationlink.Program(command, claim.folder))
         self._fleet = Fleet(settings, self._sockets, self._nursery, self._emit)
-        self._reporter = Reporter(self._fleet, self._began)
+        self._reporter = Reporter(self._fleet, self._began, claim.folder)
         self._end_asked: str = ""
         self._end_wanted = asyncio.Event()
         self._end_by = 0
@@ -106,6 +105,7 @@ class Master:
         self._reloader = Reloader(self._fleet, self._notifier)
         self._idling = Idling(self._fleet, self._reporter)
         server = control.Server(self._claim.socket, self._obey)
+        self._fleet.run(self._claim.keep_fresh())
         signals.install(self._act, self._nursery.reaper.collect)
         try:
             self._emit(Starting(target=self._settings.target, pid=os.getpid()))
@@ -154,7 +154,7 @@ class Master:
         self._sockets.close()
         killed = await self._fleet.stop(grace)
         server.close()
-        self._claim.socket.unlink(missing_ok=True)
+        self._claim.hide()
         self._emit(Stopped(seconds=time.monotonic() - began, killed=killed))
         self._ended.set()
         await server.finish()

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import itertools
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from hotplate.errors import ExitCode, HotplateError
 from hotplate.settings import Settings
 from hotplate.supervisor.events import Event, GenerationImported, PreloadGivenUp, WorkerReady, ending
-from hotplate.supervisor.generationlink import COMMAND, GenerationLink, Preload
+from hotplate.supervisor.generationlink import GenerationLink, Preload, Program
 from hotplate.supervisor.messages import Failure, Imported, PreloadRefused, Ready
 from hotplate.supervisor.process import Process, Reaper
 from hotplate.supervisor.sockets import Sockets
@@ -28,17 +28,17 @@ class Nursery:
         settings: what they serve, and how long a boot may take.
         sockets: where workers get their listeners from.
         emit: told of what happens.
-        command: what a generation is started as.
+        program: what a generation is started as, and where.
     """
 
-    def __init__(self, settings: Settings, sockets: Sockets, emit: Emit, command: Sequence[str] = COMMAND) -> None:
+    def __init__(self, settings: Settings, sockets: Sockets, emit: Emit, program: Program) -> None:
         self.reaper = Reaper()
         self.generations: set[GenerationLink] = set()
         self.workers: set[WorkerLink] = set()
         self._settings = settings
         self._sockets = sockets
         self._emit = emit
-        self._command = command
+        self._program = program
         self._numbers = itertools.count(1)
         self._serials = itertools.count(1)
         self.next_number = 1
@@ -115,7 +115,7 @@ class Nursery:
         self, preload: Preload, lost: Callable[[GenerationLink], None]
     ) -> tuple[GenerationLink, Imported | Failure | PreloadRefused | None]:
         self.next_number = (number := next(self._numbers)) + 1
-        link = GenerationLink(number, self._settings, preload, self.reaper, lost, self._command)
+        link = GenerationLink(number, self._settings, preload, self.reaper, lost, self._program)
         self.generations.add(link)
         link.process.exited.add_done_callback(lambda _: self.generations.discard(link))
         try:

@@ -23,12 +23,13 @@ class Reporter:
     Args:
         fleet: what is reported on.
         began: when the master started, by the monotonic clock.
+        folder: where.
     """
 
-    def __init__(self, fleet: Fleet, began: float) -> None:
+    def __init__(self, fleet: Fleet, began: float, folder: Path) -> None:
         self._fleet = fleet
         self._began = began
-        self._folder = str(Path.cwd())
+        self._folder = str(folder)
         self.started = False
         self.stopping = False
         self.asleep = False
