@@ -47,7 +47,7 @@ def test_it_says_what_it_decided_and_why(hotplate: Hotplate) -> None:
     assert told["App"] == "app.py (app.py is here and defines app)"
     assert told["Listening"] == f"{running.address} (asked for by --bind)"
     assert told["Import"].endswith("(app:app, Flask WSGI)")
-    assert told["Preload"].startswith("on (")
+    assert told["Preload"] == "on (imported once for all workers: safe to fork)"
     assert told["Threads"] == "4 per worker (asked for by --threads)"
     assert told["Workers"] == "2 (asked for by --workers)"
     assert re.fullmatch(r"\S+ m?s per worker \(/ \S+ m?s\)", told["Warm-up"])
@@ -86,6 +86,8 @@ threading.Thread(target=time.sleep, args=(3600,), name="poller", daemon=True).st
     text = hotplate.serve("shop:app", "--workers", "1").text()
     assert re.search(r"^  Preload    off \(forking the imported app is not safe: .*poller", text, re.MULTILINE)
     assert text.count("  Preload ") == 1
+    assert re.search(r"^  Boot       \S+ m?s per worker \(import and warm-up; / \S+ m?s\)$", text, re.MULTILINE)
+    assert "  Warm-up " not in text
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -95,7 +97,7 @@ def test_the_first_signal_ends_it_cleanly(hotplate: Hotplate, number: signal.Sig
     running = hotplate.serve("shop:app", "--workers", "1")
     assert running.end(number) == ExitCode.OK
     last = running.text().splitlines()[-2:]
-    assert f"Stopping ({number.name}): 1 worker may take 30 s" in last[0]
+    assert f"Stopping ({number.name}): 1 worker may take 30 s to finish its requests" in last[0]
     assert "Stopped after" in last[1]
     assert all(TIMED.match(line) for line in last)
 

@@ -48,6 +48,26 @@ def test_an_event_can_be_told_to_a_program(kind: type[Event]) -> None:
     assert msgspec.json.decode(told, type=kind) == event
 
 
+@pytest.mark.parametrize(
+    ("event", "line"),
+    [
+        (
+            events.GenerationImported(2, 7, "app:app", "wsgi", "flask", 1.0, preloaded=True, why="safe to fork"),
+            "App app:app (flask wsgi): imported in 1 s, once for all workers (safe to fork)",
+        ),
+        (
+            events.GenerationImported(2, 7, "app:app", "", "", 1.0, preloaded=False, why="each worker imports it: x"),
+            "App app:app: each worker imports it: x",
+        ),
+        (events.Draining(1, 30.0, "x"), "Stopping (x): 1 worker may take 30 s to finish its requests"),
+        (events.Draining(2, 30.0, "x"), "Stopping (x): 2 workers may take 30 s to finish their requests"),
+    ],
+)
+def test_a_line_reads_as_a_sentence(event: Event, line: str) -> None:
+    """How long belongs to the import, and one worker has its own requests."""
+    assert event.line() == line
+
+
 def test_failures_and_stacks_are_shown_below_the_line() -> None:
     """The app's own traceback belongs to the event."""
     assert sample(events.ReloadFailed).detail() == "line 1\nline 2"

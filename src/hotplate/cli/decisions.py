@@ -49,7 +49,7 @@ def of_import(event: GenerationImported) -> list[Decided]:
     made = " ".join(filter(None, (_FRAMEWORKS.get(event.framework, event.framework), event.kind.upper())))
     return [
         Decided("import", show_duration_roughly(event.seconds), f"{event.app}, {made}"),
-        Decided("preload", "on", event.why),
+        Decided("preload", "on", f"imported once for all workers: {event.why}"),
     ]
 
 
@@ -72,13 +72,16 @@ def of_workers(event: WorkersDecided, resolved: Resolved) -> Decided:
     return Decided("workers", str(event.workers), _by(resolved, "workers") if event.why == "asked for" else event.why)
 
 
-def of_warmup(ready: list[WorkerReady], resolved: Resolved) -> Decided:
-    """How long a worker took to get warm, and with what."""
+def of_warmup(ready: list[WorkerReady], resolved: Resolved, *, preloaded: bool) -> Decided:
+    """How long a worker took to get warm, and with what; without preload that includes its import."""
     slowest = max(ready, key=lambda each: each.seconds)
     warmed = [f"{each.what} {show_duration_roughly(each.seconds)}" for each in slowest.warmed]
     if not warmed:
         return Decided("warm-up", "none", _by(resolved, "warmup"))
-    return Decided("warm-up", f"{show_duration_roughly(slowest.seconds)} per worker", ", ".join(warmed))
+    took = f"{show_duration_roughly(slowest.seconds)} per worker"
+    if not preloaded:
+        return Decided("boot", took, f"import and warm-up; {', '.join(warmed)}")
+    return Decided("warm-up", took, ", ".join(warmed))
 
 
 def of_memory(ready: list[WorkerReady], limit: Memory) -> list[Decided]:

@@ -68,6 +68,7 @@ class TextJournal:
         self._resolved = resolved
         self._starting = True
         self._given_up = False
+        self._preloaded = True
         self._ready: list[WorkerReady] = []
         self._app = ""
 
@@ -118,6 +119,7 @@ class TextJournal:
         return True
 
     def _imported(self, event: GenerationImported) -> None:
+        self._preloaded = event.preloaded
         told = decisions.of_import(event)
         for decided in told if event.preloaded or not self._given_up else []:
             self._decided(decided)
@@ -129,7 +131,7 @@ class TextJournal:
         self._starting = False
         self._scribe.waiting("")
         if self._ready:
-            self._decided(decisions.of_warmup(self._ready, self._resolved))
+            self._decided(decisions.of_warmup(self._ready, self._resolved, preloaded=self._preloaded))
             for decided in decisions.of_memory(self._ready, memory_limit()):
                 self._decided(decided)
         for decided in decisions.of_control(os.getpid(), self._resolved.settings.name):

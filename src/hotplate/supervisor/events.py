@@ -68,8 +68,8 @@ class GenerationImported(Event, frozen=True):
 
     def __str__(self) -> str:
         what = " ".join(each for each in (self.framework, self.kind) if each)
-        took = f" in {_took(self.seconds)}" if self.preloaded else ""
-        return f"App {self.app}{f' ({what})' if what else ''}: {self.why}{took}"
+        shared = f"imported in {_took(self.seconds)}, once for all workers ({self.why})"
+        return f"App {self.app}{f' ({what})' if what else ''}: {shared if self.preloaded else self.why}"
 
 
 class PreloadGivenUp(Event, frozen=True):
@@ -347,7 +347,7 @@ class Draining(Event, frozen=True):
     def __str__(self) -> str:
         return (
             f"Stopping ({self.why}): {self.workers} {_workers(self.workers)} may take"
-            f" {_took(self.grace)} to finish their requests"
+            f" {_took(self.grace)} to finish {'its' if self.workers == 1 else 'their'} requests"
         )
 
 

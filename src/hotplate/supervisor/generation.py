@@ -146,8 +146,7 @@ class _Generation:
         if app is None:
             reason = "preload is off" if self._settings.preload == "off" else "it is not safe to fork"
             return Imported(title, "", "", seconds, preloaded=False, why=f"each worker imports it: {reason}")
-        why = "imported once and shared: "
-        why += f"preload is on, despite {'; '.join(preloaded.doubts)}" if preloaded.doubts else "it is safe to fork"
+        why = f"preload is on, despite {'; '.join(preloaded.doubts)}" if preloaded.doubts else "safe to fork"
         return Imported(title, app.kind, app.framework or "", seconds, preloaded=True, why=why)
 
 
