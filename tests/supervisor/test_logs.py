@@ -24,12 +24,12 @@ def test_text_is_a_line_with_the_time_and_then_the_traceback(capsys: pytest.Capt
     """A person sees when, how bad, what, and where."""
     logs.configure("text")
     try:
-        raise ValueError("no")
+        int("no")
     except ValueError:
         logging.getLogger("hotplate.app").exception("Exception on %s", "/")
     first, *rest = capsys.readouterr().err.splitlines()
     assert first.endswith("Z Error: Exception on /")
-    assert rest[-1] == "ValueError: no"
+    assert rest[-1] == "ValueError: invalid literal for int() with base 10: 'no'"
 
 
 def test_json_is_one_object_per_line(capsys: pytest.CaptureFixture[str]) -> None:

@@ -123,7 +123,7 @@ def _bound(place: Place) -> socket.socket:
 def _by_whom(port: int) -> str:
     with suppress(psutil.Error, OSError):
         for connection in psutil.net_connections(kind="tcp"):
-            if connection.status == psutil.CONN_LISTEN and connection.laddr.port == port:
+            if connection.status == psutil.CONN_LISTEN and connection.laddr and connection.laddr.port == port:
                 return named(connection.pid) if connection.pid else " by a process of another user"
     return ""
 
