@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import psutil
+
 from tests.support.waiting import DEADLINE, wait_until
 
 ROOT = Path(__file__).resolve().parents[2]

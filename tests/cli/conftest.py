@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
 from tests.cli.command import Hotplate, Terminal
 
 OnTerminal = Callable[..., Terminal]

@@ -7,9 +7,9 @@ import socket
 from typing import NamedTuple
 
 import pytest
-from tests.cli.command import HELLO, Hotplate
 
 from hotplate.errors import ExitCode
+from tests.cli.command import HELLO, Hotplate
 
 OTHERS = "127.0.0.1:0"
 

@@ -7,9 +7,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from tests.cli.command import HELLO, Hotplate
 
 from hotplate.errors import ExitCode
+from tests.cli.command import HELLO, Hotplate
 
 _FIRST_UNPRIVILEGED = Path("/proc/sys/net/ipv4/ip_unprivileged_port_start")
 

@@ -9,7 +9,6 @@ from pathlib import Path
 import click
 import pytest
 from click.testing import CliRunner
-from tests.cli.command import ROOT, Hotplate, environment
 
 from hotplate import __version__
 from hotplate.cli import main, reference
@@ -19,6 +18,7 @@ from hotplate.cli.run import run
 from hotplate.errors import ExitCode
 from hotplate.settings import SETTINGS
 from hotplate.settings.options import options
+from tests.cli.command import ROOT, Hotplate, environment
 
 
 def helped(*words: str) -> str:

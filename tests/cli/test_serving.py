@@ -13,10 +13,10 @@ from pathlib import Path
 
 import psutil
 import pytest
-from tests.cli.command import COMMAND, HELLO, Hotplate, environment
-from tests.support.waiting import DEADLINE, wait_until
 
 from hotplate.errors import ExitCode
+from tests.cli.command import COMMAND, HELLO, Hotplate, environment
+from tests.support.waiting import DEADLINE, wait_until
 
 pytestmark = pytest.mark.process
 

@@ -13,14 +13,14 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.cli.command import COMMAND, HELLO, Hotplate, environment
-from tests.cli.conftest import OnTerminal
-from tests.support.waiting import DEADLINE
 
 from hotplate.cli import scribe
 from hotplate.cli.scribe import Scribe
 from hotplate.cli.ui import Look, clean
 from hotplate.errors import ExitCode
+from tests.cli.command import COMMAND, HELLO, Hotplate, environment
+from tests.cli.conftest import OnTerminal
+from tests.support.waiting import DEADLINE
 
 ESCAPE = "\x1b"
 WAITING_FOR_A_FILE = (

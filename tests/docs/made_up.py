@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import msgspec
+
 from benchmarks.rounds import Result, Row
 
 _MACHINE = {

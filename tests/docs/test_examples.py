@@ -13,12 +13,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+
+from hotplate.settings import resolve
 from tests.conftest import StartNginx
 from tests.docs.pages import ALL, WRITTEN, Block, blocks
 from tests.support.gateway_process import ROOT
 from tests.support.waiting import free_port, wait_until
-
-from hotplate.settings import resolve
 
 DOCS = ROOT / "docs"
 # Whoever reads it has curl; whoever tests it may not.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from tests.docs.pages import ALL, anchors, links
 from tests.support.gateway_process import ROOT
 

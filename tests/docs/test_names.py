@@ -8,8 +8,6 @@ from pathlib import Path
 
 import click
 import pytest
-from tests.docs.pages import ALL, WRITTEN, Typed, blocks, commands, inline, prose, rows
-from tests.support.gateway_process import ROOT
 
 from hotplate.cli import status
 from hotplate.cli.root import COMMANDS, root
@@ -18,6 +16,8 @@ from hotplate.gateway import body_hygiene, request_rules
 from hotplate.gateway.refusal import Refusal
 from hotplate.settings import SETTINGS, resolve
 from hotplate.supervisor.signals import SIGNALS
+from tests.docs.pages import ALL, WRITTEN, Typed, blocks, commands, inline, prose, rows
+from tests.support.gateway_process import ROOT
 
 DOCS = ROOT / "docs"
 # Everybody's, and those between Hotplate's own processes and of its tests.

@@ -10,6 +10,7 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
+
 from tests.docs import made_up
 from tests.support.gateway_process import ROOT
 

@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from tests.examples import promises
+from tests.examples.asking import Fetch, http_fetch
 from tests.examples.conftest import CALM, ROOT, VARIANTS
-from tests.examples.promises import ARTICLES, PROMISES, QUICK, Fetch, Promise, http_fetch
+from tests.examples.promises import ARTICLES, PROMISES, QUICK, Promise
 from tests.support import gateway_process
 from tests.support.instance import Instance, environment, instance
 from tests.support.services import Spec, start

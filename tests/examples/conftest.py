@@ -11,7 +11,9 @@ from typing import NamedTuple, cast
 import pytest
 from flask import Flask
 from sqlalchemy import Engine, event
-from tests.examples.promises import ARTICLES, QUICK, Fetch, Reply
+
+from tests.examples.asking import Fetch, Reply
+from tests.examples.promises import ARTICLES, QUICK
 
 ROOT = Path(__file__).resolve().parents[2] / "examples" / "newsdesk"
 if str(ROOT) not in sys.path:

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import NullPool
+
+from tests.examples.asking import created, send_json
 from tests.examples.conftest import Site
-from tests.examples.promises import created, send_json
 
 # Path, most statements of `app`, fewest of `slow`.
 STATEMENTS = [

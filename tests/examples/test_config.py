@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from tests.examples.conftest import Site
 
 pytestmark = pytest.mark.usefixtures("load")

@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
+
 from tests.examples.conftest import Site
 from tests.support.waiting import wait_until
 

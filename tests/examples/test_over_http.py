@@ -11,8 +11,10 @@ from uuid import uuid4
 import psycopg
 import pytest
 from psycopg import sql
+
+from tests.examples.asking import Fetch, http_fetch
 from tests.examples.conftest import CALM, ROOT, VARIANTS
-from tests.examples.promises import ARTICLES, PROMISES, QUICK, Fetch, Promise, http_fetch
+from tests.examples.promises import ARTICLES, PROMISES, QUICK, Promise
 from tests.support.services import Service, Spec, free_port, start
 
 FLASK_RUN = "{python} -m flask --app newsdesk.{variant} run --port {port}"

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+
 from tests.examples.conftest import Site
 from tests.examples.promises import PROMISES, Promise
 

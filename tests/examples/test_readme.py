@@ -3,6 +3,7 @@
 import re
 
 import pytest
+
 from tests.examples.conftest import ROOT
 
 POINTER = re.compile(r'\[([\w/]+\.\w+):(\d+)\]\((newsdesk/[\w/.]+)#L(\d+) "([^"]+)"\)')

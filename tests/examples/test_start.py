@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import event, text
 from sqlalchemy.engine.interfaces import DBAPIConnection
+
+from tests.examples.asking import created
 from tests.examples.conftest import CALM, Site
-from tests.examples.promises import created
 
 INSPECT = """
 import json, os, sys, threading

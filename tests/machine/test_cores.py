@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.machine.trees import V2_MOUNT, plant, v1_mount
 
 from hotplate.machine.cores import effective_cores
+from tests.machine.trees import V2_MOUNT, plant, v1_mount
 
 UNIFIED = "0::/shop.slice/web.service\n"
 CONTAINER = "/kubepods/pod1/c1"

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import psutil
 import pytest
-from tests.machine.trees import V2_MOUNT, plant, v1_mount
 
 from hotplate.machine.memory import memory_limit, private, pss
+from tests.machine.trees import V2_MOUNT, plant, v1_mount
 
 GIB = 1024**3
 UNIFIED = "0::/shop.slice/web.service\n"

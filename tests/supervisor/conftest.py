@@ -1,4 +1,4 @@
-"""A generation in a folder of its own, ended whatever happens."""
+"""A generation, or a whole instance, in a folder of its own, ended whatever happens."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
 from tests.supervisor.fake_master import FAKE, FakeMaster
+from tests.supervisor.instance import Instance
 
 StartsMaster = Callable[..., FakeMaster]
 
@@ -25,3 +27,11 @@ def start_master(tmp_path: Path) -> Iterator[StartsMaster]:
     yield start
     for master in masters:
         master.end()
+
+
+@pytest.fixture
+def instance(tmp_path: Path) -> Iterator[Instance]:
+    """An instance that is not started yet."""
+    instance = Instance(tmp_path)
+    yield instance
+    instance.end()

@@ -12,12 +12,21 @@ import time
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from tests.support.waiting import DEADLINE, wait_until
-
 import hotplate
 from hotplate.settings import Settings
 from hotplate.supervisor.channel import Channel, Closed
-from hotplate.supervisor.messages import Beat, Configure, Fork, Forked, FromGeneration, FromWorker, Reaped
+from hotplate.supervisor.messages import (
+    Beat,
+    Configure,
+    Fork,
+    Forked,
+    FromGeneration,
+    FromWorker,
+    Imported,
+    Ready,
+    Reaped,
+)
+from tests.support.waiting import DEADLINE, wait_until
 
 Heard = TypeVar("Heard")
 FAKE = (str(Path(__file__).with_name("fake_gateway.py")),)
@@ -151,3 +160,13 @@ def is_alive(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
         return False
+
+
+def ready(master: FakeMaster, settings: Settings, **options: int) -> tuple[Line, int]:
+    """Bring a worker up."""
+    if not master.workers:
+        master.configure(settings, settings.preload)
+        master.generation.hear(Imported)
+    line, pid = master.fork(**options)
+    line.hear(Ready)
+    return line, pid

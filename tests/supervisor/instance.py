@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import psutil
-from tests.support.waiting import wait_until
 
 import hotplate
 from hotplate.supervisor import control
 from hotplate.supervisor.report import StatusReport, WorkerReport
+from tests.support.waiting import wait_until
 
 SOURCE = str(Path(hotplate.__file__).parent.parent)
 PROGRAM = Path(__file__).with_name("run_master.py")

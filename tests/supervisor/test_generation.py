@@ -8,9 +8,6 @@ import socket
 from typing import Literal
 
 import pytest
-from tests.supervisor.conftest import StartsMaster
-from tests.supervisor.fake_master import is_alive
-from tests.support.waiting import wait_until
 
 from hotplate.errors import ExitCode
 from hotplate.settings import Settings
@@ -24,6 +21,9 @@ from hotplate.supervisor.messages import (
     Ready,
     Retire,
 )
+from tests.supervisor.conftest import StartsMaster
+from tests.supervisor.fake_master import is_alive
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.process
 

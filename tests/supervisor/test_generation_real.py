@@ -8,11 +8,11 @@ import subprocess
 import sys
 
 import pytest
-from tests.supervisor.conftest import StartsMaster
-from tests.supervisor.fake_master import REAL
 
 from hotplate.settings import Settings
 from hotplate.supervisor.messages import BootFailed, Drain, Drained, Imported, Ready
+from tests.supervisor.conftest import StartsMaster
+from tests.supervisor.fake_master import REAL
 
 pytestmark = pytest.mark.process
 

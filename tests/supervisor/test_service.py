@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.supervisor.instance import Instance
-from tests.support.waiting import wait_until
 
 from hotplate.errors import ExitCode, HotplateError
 from hotplate.supervisor import control
+from tests.supervisor.instance import Instance
+from tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.process, pytest.mark.skipif(sys.platform != "linux", reason="systemd is Linux's")]
 

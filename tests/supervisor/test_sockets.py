@@ -9,12 +9,12 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
-from tests.support.waiting import free_port
 
 from hotplate.errors import ExitCode, HotplateError
 from hotplate.settings import parse_bind
 from hotplate.supervisor import ports, steering
 from hotplate.supervisor.sockets import Sockets
+from tests.support.waiting import free_port
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="one listener per slot is Linux's")
 

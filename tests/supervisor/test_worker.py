@@ -11,10 +11,6 @@ import time
 from pathlib import Path
 
 import pytest
-from tests.supervisor.conftest import StartsMaster
-from tests.supervisor.fake_gateway import FakeGateway
-from tests.supervisor.fake_master import FakeMaster, Line, is_alive
-from tests.support.waiting import wait_until
 
 from hotplate.apps import load
 from hotplate.apps.target import Target
@@ -31,14 +27,16 @@ from hotplate.supervisor.messages import (
     Drained,
     FromWorker,
     Hung,
-    Imported,
     Outgrown,
-    PreloadRefused,
     Ready,
     Shed,
     ToWorker,
 )
 from hotplate.supervisor.mold import Birth
+from tests.supervisor.conftest import StartsMaster
+from tests.supervisor.fake_gateway import FakeGateway
+from tests.supervisor.fake_master import Line, is_alive, ready
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.process
 
@@ -48,16 +46,6 @@ app = Flask(__name__)
 @app.get("/")
 def front(): return "hello"
 """
-
-
-def ready(master: FakeMaster, settings: Settings, **options: int) -> tuple[Line, int]:
-    """Bring a worker up."""
-    if not master.workers:
-        master.configure(settings, settings.preload)
-        master.generation.hear(Imported)
-    line, pid = master.fork(**options)
-    line.hear(Ready)
-    return line, pid
 
 
 def test_warms_with_functions_then_requests(start_master: StartsMaster) -> None:
@@ -310,53 +298,6 @@ def endless():
     assert master.reaped(pid) == 0
 
 
-def test_workers_draw_different_random_numbers(start_master: StartsMaster) -> None:
-    """Random numbers are not copied by the fork, NumPy's neither."""
-    pytest.importorskip("numpy")
-    master = start_master(
-        "import random, numpy as np, uuid\nrandom.seed(1); np.random.seed(1)\n" + HELLO + "@app.get('/draw')\n"
-        "def draw(): return f'{random.random()} {np.random.random()}'\n"
-    )
-    settings = Settings(target="app:app")
-    drawn = set()
-    for serial in (1, 2):
-        line, pid = ready(master, settings, serial=serial)
-        drawn |= set(master.get("/draw")[1].split(b"\r\n\r\n")[1].split())
-        line.channel.send(Drain(5.0))
-        master.reaped(pid)
-    assert len(drawn) == 4
-
-
-def test_shares_what_was_imported(start_master: StartsMaster) -> None:
-    """Four workers with a model of 100,000 objects weigh far less than four models."""
-    master = start_master(HELLO + "model = [{'n': n, 'text': str(n) * 9} for n in range(200_000)]\n")
-    settings = Settings(target="app:app")
-    pids = [ready(master, settings, serial=serial)[1] for serial in range(1, 5)]
-    model = 200_000 * 300
-    private = [_private(pid) for pid in pids]
-    assert max(private) < model / 2, private
-
-
-def test_names_itself(start_master: StartsMaster) -> None:
-    """`ps` tells the processes apart."""
-    master = start_master(HELLO)
-    _line, pid = ready(master, Settings(target="app:app"), slot=3)
-    assert Path(f"/proc/{pid}/cmdline").read_text().startswith("hotplate: worker 3 app:app")
-    assert Path(f"/proc/{master.process.pid}/cmdline").read_text().startswith("hotplate: generation app:app")
-
-
-def test_holds_no_line_but_its_own(start_master: StartsMaster) -> None:
-    """A worker's death is noticed at once, because no sibling and no generation holds its end of the line."""
-    master = start_master(HELLO)
-    settings = Settings(target="app:app")
-    first, pid = ready(master, settings)
-    _second, heir = ready(master, settings, slot=1, serial=2)
-    os.kill(pid, signal.SIGKILL)
-    first.hear_end()
-    master.reaped(pid)
-    assert is_alive(heir)
-
-
 def test_a_silent_master_does_not_stop_a_worker(tmp_path: Path) -> None:
     """While the master does not read, beats are skipped and the worker goes on."""
     looked = asyncio.Semaphore(0)
@@ -388,42 +329,3 @@ def test_a_silent_master_does_not_stop_a_worker(tmp_path: Path) -> None:
         return await running
 
     assert asyncio.run(scene()) == 0
-
-
-SQLITE = """
-from flask import Flask
-from sqlalchemy import create_engine, text
-engine = create_engine("sqlite:///app.db")
-with engine.connect() as connection:
-    connection.execute(text("create table if not exists t (n integer)"))
-    connection.commit()
-app = Flask(__name__)
-@app.get("/")
-def front():
-    with engine.begin() as connection:
-        connection.execute(text("insert into t values (1)"))
-        return str(connection.scalar(text("select count(*) from t")))
-"""
-
-
-def test_an_idle_pool_is_no_reason_not_to_fork(start_master: StartsMaster) -> None:
-    """A connection that went back to SQLAlchemy's pool during the import is closed before the fork."""
-    pytest.importorskip("sqlalchemy")
-    master = start_master(SQLITE)
-    settings = Settings(target="app:app")
-    for serial in range(1, 4):
-        ready(master, settings, serial=serial)
-    assert master.get()[1].endswith(b"\r\n\r\n4")
-
-
-def test_a_connection_in_use_is_a_reason_not_to_fork(start_master: StartsMaster) -> None:
-    """A session left open by the import is named."""
-    pytest.importorskip("sqlalchemy")
-    master = start_master(SQLITE + "left_open = engine.connect()\n")
-    master.configure(Settings(target="app:app"))
-    assert "an open SQLite database" in master.generation.hear(PreloadRefused).reasons[0]
-
-
-def _private(pid: int) -> int:
-    rollup = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-    return 1024 * sum(int(line.split()[1]) for line in rollup if line.startswith("Private_"))
