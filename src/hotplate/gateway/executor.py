@@ -1,7 +1,7 @@
 """Runs calls that may block in threads of their own: a fixed number of them, or as many as measurement asks for.
 
 Calls start in the order they came (FIFO). The way in is short, since every request of a WSGI app takes it: measured,
-`submit` costs 0.4 microseconds where a bare `SimpleQueue.put` costs 0.1, and a `ThreadPoolExecutor.submit` 12.
+`submit` costs 0.3 microseconds, of which a bare `SimpleQueue.put` is 0.05.
 """
 
 from __future__ import annotations
