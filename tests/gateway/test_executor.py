@@ -8,13 +8,13 @@ from queue import SimpleQueue
 from time import perf_counter
 
 import pytest
-from tests.support.waiting import wait_until
 
 from hotplate.gateway import executor
 from hotplate.gateway.executor import Pool
 from hotplate.gateway.pool_policy import Policy, Sample
 from hotplate.gateway.poolthread import here
 from hotplate.settings import Settings
+from tests.support.waiting import wait_until
 
 PATIENCE = 30.0
 

@@ -6,9 +6,9 @@ from itertools import pairwise
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.support.pool_simulation import Simulation, Work
 
 from hotplate.gateway.pool_policy import QUIET, TICK, WINDOW, Policy, Sample
+from tests.support.pool_simulation import Simulation, Work
 
 
 def fixed(threads: int) -> Policy:

@@ -24,7 +24,7 @@ def bucket(seconds: float) -> int:
     """Return the number of the bucket that counts `seconds`; what is too short or too long goes to the ends.
 
     Example:
-        >>> bucket(0.0200) == bucket(0.0201), bucket(0.020) == bucket(0.021)
+        >>> bucket(0.0201) == bucket(0.0202), bucket(0.0201) == bucket(0.0210)
         (True, False)
     """
     if seconds <= _SHORTEST:

@@ -16,7 +16,7 @@ which way to go without the experiment.
 
 Measured (one worker, 2 cores shared with wrk, 64 or 250 connections, 4 s with the growth in them): 0.94 to 1.04 of the
 best of 1, 16, 64 and 256 fixed threads for hello world, 1 ms of computing, 20 ms of waiting, 1 in 10 waiting 50 ms, and
-1 ms of computing with 10 ms of waiting. The wrong one of them costs up to 40 % where views compute, 98 % where they wait.
+1 ms of computing with 10 ms of waiting. The wrong one costs up to 40 % where views compute, 98 % where they wait.
 
 Two things that would get wrong have a rule of their own. One long request must not hold up the short ones behind it,
 even if it computes all the time: a straggler's place is filled, as Go's scheduler replaces a thread stuck in a system
