@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import http.client
-import os
-import signal
 import subprocess
 import tempfile
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
+
+import psutil
 
 from benchmarks.peers import HOTPLATE
 from benchmarks.processes import BIN, ROOT, Server, free_port, running
 from benchmarks.rounds import Result, Row
 from benchmarks.status import status
+from benchmarks.warmth import kill_worker
 
 _CLIENTS = 16
 _TIMES = 50
@@ -93,21 +93,15 @@ def losses(_rounds: int, progress: Callable[[str], None]) -> Result:
 
 
 def _kill_one(number: int, server: Server, progress: Callable[[str], None]) -> int:
+    """Kill a worker, alternately of either slot, and return how many connections it held."""
     progress(f"kill {number + 1}/{_TIMES}")
-    before = status(ROOT)
-    victim = before.workers[number % len(before.workers)]
-    held = _connections(victim.pid, server.port)
-    os.kill(victim.pid, signal.SIGKILL)
-    deadline = time.monotonic() + 30
-    while True:
-        now = {worker.slot: worker for worker in status(ROOT).workers if worker.state == "ready"}
-        if victim.slot in now and now[victim.slot].pid != victim.pid:
-            return held
-        if time.monotonic() > deadline:
-            raise RuntimeError("the worker was not replaced")
+    slot = number % 2
+    pid = next(worker.pid for worker in status(ROOT).workers if worker.slot == slot)
+    held = _connections(pid, server.port)
+    kill_worker(server, ROOT, slot)
+    return held
 
 
 def _connections(pid: int, port: int) -> int:
-    import psutil  # only here
-
-    return sum(c.laddr.port == port and c.status == "ESTABLISHED" for c in psutil.Process(pid).net_connections("tcp"))
+    found = psutil.Process(pid).net_connections("tcp")
+    return sum(bool(c.laddr) and c.laddr.port == port and c.status == psutil.CONN_ESTABLISHED for c in found)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import httpx
+
 from tests.support.instance import Instance, instance
 
 SITES = Path(__file__).with_name("sites")

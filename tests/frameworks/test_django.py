@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import httpx
 import pytest
+
 from tests.frameworks.serving import LARGE, SITES, Site, sha256, site
 from tests.support.instance import environment
 

@@ -7,11 +7,12 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
-from tests.frameworks.serving import DOWNLOAD, LARGE, PATIENCE, Site, lay_out, sha256, site
-from tests.support.waiting import wait_until
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Subprotocol
+
+from tests.frameworks.serving import DOWNLOAD, LARGE, PATIENCE, Site, lay_out, sha256, site
+from tests.support.waiting import wait_until
 
 PARTS = b"".join(b"part %d\n" % number for number in range(5))
 

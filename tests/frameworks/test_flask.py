@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
+
 from tests.frameworks.serving import DOWNLOAD, LARGE, Site, lay_out, sha256, site
 from tests.support.waiting import wait_until
 

@@ -10,11 +10,12 @@ from typing import NamedTuple
 
 import httpx
 import pytest
+from websockets.sync.client import connect
+
 from tests.frameworks.serving import DOWNLOAD, LARGE, PATIENCE, lay_out, said_to, sha256
 from tests.support.instance import environment
 from tests.support.services import Spec, start
 from tests.support.waiting import free_port
-from websockets.sync.client import connect
 
 SERVERS = {
     "uvicorn": "-m uvicorn wrapped:application --port {port}",

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import httpx
 import pytest
-from tests.frameworks.serving import LARGE, PATIENCE, SITES, Site, site
 from websockets.sync.client import connect
+
+from tests.frameworks.serving import LARGE, PATIENCE, SITES, Site, site
 
 
 @pytest.fixture(scope="module")

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator
 
 import pytest
+
 from tests.support.gateway_process import Served, ask, gateway
 from tests.support.waiting import wait_until
 

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.gateway.corpus.plane import plane, talk
 
 from hotplate.gateway.forwarded import forwarded, trust
 from hotplate.gateway.forwarded_fields import claim_of, hop_of
 from hotplate.gateway.types import Receive, Scope, Send
+from tests.gateway.corpus.plane import plane, talk
 
 PROXIES = ("10.0.0.0/8", "2001:db8:1::/48")
 PROXY, SECOND, CLIENT = "10.0.0.1", "10.0.0.2", "203.0.113.7"

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from tests.gateway.corpus.plane import Address, plane, talk
 
 from hotplate.gateway.health import health
 from hotplate.gateway.refusal import refuse
 from hotplate.gateway.types import Message, Receive, Scope, Send
+from tests.gateway.corpus.plane import Address, plane, talk
 
 
 @pytest.fixture(scope="module")

@@ -12,9 +12,6 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.gateway.corpus.cases import CASES, REFUSABLE, SETTLED, Case
-from tests.gateway.corpus.plane import ROOT, Address, plane, talk
-from tests.support.waiting import wait_until
 
 from hotplate.gateway import hygiene as module
 from hotplate.gateway.body_hygiene import GuardedReceive
@@ -22,6 +19,9 @@ from hotplate.gateway.hygiene import correct, fault, hygiene
 from hotplate.gateway.limits import Limits
 from hotplate.gateway.request_rules import FIELD_RULES, SINGLE
 from hotplate.gateway.types import Message, Receive, Scope, Send
+from tests.gateway.corpus.cases import CASES, REFUSABLE, SETTLED, Case
+from tests.gateway.corpus.plane import ROOT, Address, plane, talk
+from tests.support.waiting import wait_until
 
 by_name = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 

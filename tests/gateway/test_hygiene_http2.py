@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+
 from tests.gateway.corpus.http2 import CASES2, PLAIN, Case2, ask
 from tests.gateway.corpus.plane import Address, plane
 

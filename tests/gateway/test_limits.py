@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.gateway.corpus.plane import Address, plane, talk
 
 from hotplate.gateway.hygiene import fault, sift
 from hotplate.gateway.limits import Limits, body_excess, head_excess
 from hotplate.settings import Settings
+from tests.gateway.corpus.plane import Address, plane, talk
 
 SMALL = {"limit_request_line": 300, "limit_request_fields": 5, "limit_header_size": 1024, "limit_body": 10}
 

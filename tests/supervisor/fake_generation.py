@@ -81,6 +81,7 @@ class FakeWorker:
                 time.sleep(600)
         self.selector.register(self.channel, selectors.EVENT_READ, self.hear)
         for listener in self.listeners:
+            listener.listen(64)
             self.selector.register(listener, selectors.EVENT_READ, self.accept)
         private = self.script.get("private", 1 << 20)
         self.channel.send(Ready(0.001, private, (Warmed("/", 0.0005),)))

@@ -36,12 +36,13 @@ def test_serves_when_every_worker_is_warm(instance: Instance) -> None:
     wait_until(lambda: len({instance.get()["slot"] for _ in range(12)}) == 3, what="every slot answers")
 
 
-def test_a_connection_before_the_first_worker_waits_for_it(instance: Instance) -> None:
-    """Whoever connects while the app is imported is answered when it is warm."""
+def test_nobody_is_let_in_before_the_first_worker_is_warm(instance: Instance) -> None:
+    """Whoever connects while the app is imported is refused, and so tries elsewhere or again."""
+    instance.script(**{"import": "hang"})
     instance.start()
-    with instance.connect() as connection:
-        connection.sendall(b"GET / HTTP/1.0\r\n\r\n")
-        assert answer(connection)["slot"] == 0
+    instance.event("Listening")
+    with pytest.raises(ConnectionRefusedError):
+        instance.connect()
 
 
 @pytest.mark.parametrize(

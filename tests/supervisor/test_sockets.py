@@ -20,8 +20,10 @@ linux = pytest.mark.skipif(sys.platform != "linux", reason="one listener per slo
 
 
 def opened(*binds: str, inherited: tuple[int, ...] = ()) -> Sockets:
-    """Return the sockets of these binds."""
-    return Sockets([parse_bind(bind) for bind in binds], 64, inherited)
+    """Return the sockets of these binds, listening."""
+    sockets = Sockets([parse_bind(bind) for bind in binds], 64, inherited)
+    sockets.listen()
+    return sockets
 
 
 def refused(*binds: str) -> HotplateError:

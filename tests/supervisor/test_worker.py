@@ -66,12 +66,9 @@ def asked(): print("asked")
     master.configure(Settings(target="app:app", warmup=("/", "/nowhere")))
     warmed = master.fork()[0].hear(Ready).warmed
     assert [step.what for step in warmed] == ["app.first", "second", "/", "/nowhere"]
-    assert [line for line in master.logged().split() if line in {"first", "second", "asked"}] == [
-        "first",
-        "second",
-        "asked",
-        "asked",
-    ]
+    said = [line for line in master.logged().split() if line in {"first", "second", "asked"}]
+    assert said[:4] == ["first", "second", "asked", "asked"]
+    assert set(said[4:]) <= {"asked"}  # quick paths are repeated
 
 
 FAILING = {
@@ -129,11 +126,11 @@ def test_an_import_that_fails_in_the_worker_is_reported(start_master: StartsMast
 def test_beats_with_traffic_and_memory(start_master: StartsMaster) -> None:
     """A worker says unasked how much it has served and, now and then, what it weighs."""
     master = start_master(HELLO)
-    line, _pid = ready(master, Settings(target="app:app"))
+    line, _pid = ready(master, Settings(target="app:app", max_memory=2**40))
     for _ in range(3):
         assert master.get()[0] == 200
     wait_until(lambda: line.hear(Beat).traffic.requests == 3, what="three requests are counted")
-    assert any(beat.private > 1_000_000 for beat in line.heard if isinstance(beat, Beat))
+    wait_until(lambda: line.hear(Beat).private > 1_000_000, what="its memory is told")
 
 
 def test_passes_on_what_it_is_told_and_what_it_finds(start_master: StartsMaster) -> None:

@@ -101,6 +101,8 @@ class Gateway:
     def serve(self, listeners: Sequence[socket.socket]) -> None:
         """Accept connections."""
         self._listeners = listeners
+        for listener in listeners:  # the first worker's were only bound until now
+            listener.listen(self._settings.backlog)
         self.metering.restart()
         self._plane.serve(listeners)
         self._sweep()

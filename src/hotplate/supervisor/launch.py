@@ -28,6 +28,7 @@ async def launch(fleet: Fleet) -> None:
     first = fleet.open_slot()
     fleet.send_to({first.index: 1})  # before others listen, so that nobody waits for them
     worker = await fleet.boot(first, generation)
+    fleet.sockets.listen()
     fleet.seat(first, worker)
     decision = decide(fleet.settings.workers, worker)
     fleet.why = decision.why

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import socket
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -74,6 +75,19 @@ def free(place: Place) -> int:
     """
     with _bound(place) as sock:
         return int(sock.getsockname()[1])
+
+
+def is_shared(place: Place, listeners: Sequence[socket.socket]) -> bool:
+    """Whether somebody else listens on the place's port, too, as SO_REUSEPORT lets this user's processes do."""
+    own = {os.fstat(listener.fileno()).st_ino for listener in listeners}
+    name = "tcp6" if place.family == socket.AF_INET6 else "tcp"
+    with suppress(OSError, ValueError, IndexError):
+        # proc(5): local address, state (0A: LISTEN) and inode are the 2nd, 4th and 10th column
+        rows = [line.split() for line in Path(f"/proc/net/{name}").read_text("ascii").splitlines()[1:]]
+        here = [row for row in rows if row[3] == "0A" and int(row[1].rpartition(":")[2], 16) == place.port]
+        ours = {row[1] for row in here if int(row[9]) in own}
+        return any(row[1] in ours and int(row[9]) not in own for row in here)
+    return False
 
 
 def refusal(place: Place, problem: OSError) -> HotplateError:

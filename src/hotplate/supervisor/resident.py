@@ -32,9 +32,10 @@ class Sampler:
 
     async def run(self) -> None:
         """Sample until cancelled."""
-        while True:
-            cost = await asyncio.to_thread(self._sample)
+        cost = 0.0
+        while True:  # not at once: Ready has said it, and the first requests have better uses for the core
             await asyncio.sleep(max(self._every, _SPARING * cost))
+            cost = await asyncio.to_thread(self._sample)
 
     def _sample(self) -> float:
         """Measure, and return the CPU seconds it took."""

@@ -97,12 +97,29 @@ class Sockets:
             for endpoint in self._endpoints:
                 if endpoint.place:
                     try:
-                        endpoint.listeners.append(_listener(endpoint.place, self._backlog))
+                        endpoint.listeners.append(_bound(endpoint.place))
+                        endpoint.listeners[-1].listen(self._backlog)
                     except OSError as problem:
                         self._close_beyond(slot)
                         raise ports.refusal(endpoint.place, problem) from None
             self._slots += 1
         return [endpoint.of(slot) for endpoint in self._endpoints]
+
+    def listen(self) -> None:
+        """Take connections; to be called when the first worker is warm.
+
+        Until then the TCP addresses are only bound: who connects during the start is refused, so that a client or load
+        balancer tries elsewhere or again, and does not wait for a model that loads.
+
+        Raises:
+            HotplateError: PORT_UNAVAILABLE; another instance of this user took the port since it was bound.
+        """
+        for endpoint in self._endpoints:
+            for listener in endpoint.listeners:
+                if not listener.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+                    listener.listen(self._backlog)
+            if endpoint.place and ports.is_shared(endpoint.place, endpoint.listeners):
+                raise ports.refusal(endpoint.place, OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE)))
 
     def close_last(self) -> None:
         """Close the listeners of the highest slot; whoever is still queued there is turned away."""
@@ -157,7 +174,7 @@ class Sockets:
             try:
                 # The probe finds the port of others; for port 0 it finds one for all slots.
                 wanted = wanted.on(ports.free(wanted))
-                listener = _listener(wanted, self._backlog)
+                listener = _bound(wanted)
             except OSError as problem:
                 refused = refused or ports.refusal(wanted, problem)
                 if problem.errno in _NOT_OURS:  # localhost means ::1, too, which not every container has
@@ -176,7 +193,7 @@ class Sockets:
                 del endpoint.listeners[slots:]
 
 
-def _listener(place: Place, backlog: int) -> socket.socket:
+def _bound(place: Place) -> socket.socket:
     sock = socket.socket(place.family, socket.SOCK_STREAM)
     try:
         if os.name == "posix":
@@ -187,7 +204,6 @@ def _listener(place: Place, backlog: int) -> socket.socket:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, place.v6_only)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # inherited by what is accepted
         sock.bind(place.address)
-        sock.listen(backlog)
         sock.settimeout(0)
     except BaseException:
         sock.close()

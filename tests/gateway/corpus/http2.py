@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import h2.config
 import h2.connection
 import h2.events
+
 from tests.gateway.corpus.plane import Address
 
 Fields = tuple[tuple[bytes, bytes], ...]

@@ -10,7 +10,6 @@ from wsgiref.validate import validator
 
 import flask
 import pytest
-from tests.gateway.wsgi.asking import PATIENCE, PLAIN, Client, FakeHost, ask, request, returning
 
 from hotplate.gateway.drive import Driver
 from hotplate.gateway.exchange import Exchange
@@ -18,6 +17,7 @@ from hotplate.gateway.executor import Pool
 from hotplate.gateway.types import Message, Scope
 from hotplate.gateway.wsgi import adapt
 from hotplate.settings import Settings
+from tests.gateway.wsgi.asking import PATIENCE, PLAIN, Client, FakeHost, ask, request, returning
 
 
 class Sent:

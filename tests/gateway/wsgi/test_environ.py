@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from tests.gateway.wsgi.asking import Fields, request, seen_environ
 
 from hotplate.gateway.wsgi import environ as environs
 from hotplate.gateway.wsgi.environ import environ_of
+from tests.gateway.wsgi.asking import Fields, request, seen_environ
 
 
 def test_everything_the_standard_names_is_there() -> None:

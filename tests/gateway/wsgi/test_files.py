@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import IO, Any
 
 import pytest
-from tests.gateway.wsgi.asking import PLAIN, ask, request
 
 from hotplate.gateway.wsgi.filewrapper import BLOCK, FileWrapper
+from tests.gateway.wsgi.asking import PLAIN, ask, request
 
 Starter = Callable[..., object]
 

@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
-from tests.gateway.wsgi.asking import PATIENCE, PLAIN, Client, FakeHost, Fields, ask, request, returning, seen_environ
 
 from hotplate.gateway.types import Message
 from hotplate.gateway.wsgi import adapt
 from hotplate.settings import Settings
+from tests.gateway.wsgi.asking import PATIENCE, PLAIN, Client, FakeHost, Fields, ask, request, returning, seen_environ
 
 SPOOL = 1024
 

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.gateway.wsgi.asking import PLAIN, Client, ask, request, returning
 
 from hotplate.gateway.wsgi import headers as fields
 from hotplate.gateway.wsgi.headers import code_of, encode
+from tests.gateway.wsgi.asking import PLAIN, Client, ask, request, returning
 
 Starter = Callable[..., Callable[[bytes], object]]
 

@@ -8,13 +8,13 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator
 from typing import Any
 
 import pytest
-from tests.gateway.wsgi.asking import PATIENCE, PLAIN, Client, Closing, FakeHost, ask, request, returning
 
 from hotplate.gateway.types import Message
 from hotplate.gateway.wsgi import adapt
 from hotplate.gateway.wsgi.response import BrokenOffError
 from hotplate.gateway.wsgi.stream import HIGH_WATER, ClientGoneError
 from hotplate.settings import Settings
+from tests.gateway.wsgi.asking import PATIENCE, PLAIN, Client, Closing, FakeHost, ask, request, returning
 
 Starter = Callable[..., Callable[[bytes], object]]
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import pytest
+
 from tests.gateway.wsgi.asking import PLAIN, Client, Closing, FakeHost, ask, request, returning
 
 LENGTH = b"content-length"
