@@ -41,7 +41,7 @@ def _busiest(connections: int) -> float:
         while len([w for w in status(ROOT).workers if w.state == "ready"]) < 2:
             if server.process.poll() is not None:
                 raise RuntimeError("hotplate did not start")
-        wrk(port, "/", connections=connections, seconds=3)
+        wrk(port, "/", connections=connections, seconds=2)
         served = _served()
         return max(served) / sum(served)
 

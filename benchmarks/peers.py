@@ -24,15 +24,15 @@ class Peer(NamedTuple):
         return [word.format(app=app, module=module, attribute=attribute, port=port) for word in self.command]
 
 
-_GUNICORN = ("gunicorn", "-w", "4", "-b", "127.0.0.1:{port}", "--no-control-socket")
+_GUNICORN = ("gunicorn", "-b", "127.0.0.1:{port}", "--no-control-socket")
 
 HOTPLATE = Peer("hotplate", ("hotplate", "run", "{app}", "--bind", "127.0.0.1:{port}"), "README")
 
 PEERS = (
-    Peer("gunicorn -w 4", (*_GUNICORN, "{app}"), "Flask docs, Deploying, Gunicorn"),
+    Peer("gunicorn -w 4", (*_GUNICORN, "-w", "4", "{app}"), "Flask docs, Deploying, Gunicorn"),
     Peer(
         "gunicorn gthread",
-        (*_GUNICORN, "-k", "gthread", "--threads", "4", "{app}"),
+        (*_GUNICORN, "-w", "4", "-k", "gthread", "--threads", "4", "{app}"),
         "gunicorn docs, Settings, threads: 2-4 x cores",
     ),
     Peer("gunicorn gevent", (*_GUNICORN, "-k", "gevent", "{app}"), "Flask docs, Deploying, gevent"),
@@ -46,11 +46,14 @@ PEERS = (
     Peer("flask run", ("flask", "--app", "{app}", "run", "--port", "{port}"), "Flask docs, Quickstart"),
 )
 
-BARE = Peer(
-    "granian, equal threads",
+EMBEDDED = Peer(
+    "bare data plane", ("python", "-m", "benchmarks.bare", "{app}", "{port}"), "Granian embedded, without our layers"
+)
+GRANIAN_WSGI = Peer(
+    "granian's WSGI server",
     (
         *("granian", "--interface", "wsgi", "--workers", "2", "--blocking-threads", "1"),
         *("--port", "{port}", "--log-level", "error", "{app}"),
     ),
-    "the bare data plane",
+    "the same threads, WSGI in Rust",
 )

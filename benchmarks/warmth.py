@@ -50,6 +50,8 @@ def _firsts(peer: Peer, log: Path) -> dict[str, float]:
     if peer is HOTPLATE:
         words += ["--workers", "1"]
     with running(words, port, cwd=cwd, log=log, env=env) as server:
+        if peer is HOTPLATE:
+            _until(lambda: status(cwd).healthy, server)
         firsts = {"start": _asked(server)}
         steady = statistics.median(_asked(server) for _ in range(_STEADY))
         if peer is HOTPLATE:
@@ -71,24 +73,30 @@ def _asked(server: Server) -> float:
 
 def kill_worker(server: Server, cwd: Path, slot: int = 0) -> float:
     """Kill the worker of a slot; return the seconds until its replacement was seen to be ready."""
+    _until(lambda: status(cwd).healthy, server)  # a worker killed before the start is over ends the start
     victim = next(worker.pid for worker in status(cwd).workers if worker.slot == slot)
     os.kill(victim, signal.SIGKILL)
     began = time.perf_counter()
-    deadline = began + 60
-    while time.perf_counter() < deadline and server.process.poll() is None:
+
+    def replaced() -> bool:
         ready = {worker.slot: worker.pid for worker in status(cwd).workers if worker.state == "ready"}
-        if ready.get(slot, victim) != victim:
-            return time.perf_counter() - began
-    raise RuntimeError("the worker was not replaced")
+        return ready.get(slot, victim) != victim
+
+    _until(replaced, server)
+    return time.perf_counter() - began
+
+
+def _until(condition: Callable[[], bool], server: Server) -> None:
+    deadline = time.monotonic() + 60
+    while not condition():
+        if server.process.poll() is not None or time.monotonic() > deadline:
+            raise RuntimeError("waited in vain for hotplate")
+        time.sleep(0.001)
 
 
 def _wait_for_new_children(server: Server) -> None:
     old = {process.pid for process in server.tree()[1:]}
-    deadline = time.monotonic() + 60
-    while old & {process.pid for process in server.tree()[1:]}:
-        if time.monotonic() > deadline:
-            raise RuntimeError("gunicorn kept its old workers")
-        time.sleep(0.05)
+    _until(lambda: not old & {process.pid for process in server.tree()[1:]}, server)
 
 
 def restart(rounds: int, progress: Progress) -> Result:
