@@ -14,8 +14,8 @@ from hotplate.supervisor.messages import Warmed
 
 _log = logging.getLogger("hotplate.worker")
 
-_AGAIN = 10
-_AGAIN_FOR = 0.04  # seconds, so that a killed worker's replacement is ready within a tenth of a second
+_AGAIN = 5
+_AGAIN_FOR = 0.01  # seconds, so that a killed worker's replacement is ready within a tenth of a second
 _ADVICE = "Correct it, warm up with another page (--warmup PATH) or with none (--no-warmup-request)."
 
 
