@@ -1,0 +1,1 @@
+"""Content codings: which one a client is to get, and the making of it."""
