@@ -163,10 +163,14 @@ class Switch(msgspec.Struct, frozen=True):
 
 
 class Choice(msgspec.Struct, frozen=True):
-    """One of a few words; a boolean in a file means on or off where those are among them."""
+    """One of a few words; a boolean in a file means on or off where those are among them.
+
+    `later` has words that people may know from elsewhere, and why there is no such choice.
+    """
 
     words: tuple[str, ...]
     unit: str = "word"
+    later: Mapping[str, str] = {}
 
     @property
     def metavar(self) -> str:
@@ -177,7 +181,8 @@ class Choice(msgspec.Struct, frozen=True):
         """Return the word in lower case."""
         text = ("on" if raw else "off") if isinstance(raw, bool) else str(raw).strip().lower()
         if text not in self.words:
-            raise RefusedError("it is none of the choices", f"{', '.join(self.words[:-1])} or {self.words[-1]}")
+            cause = self.later.get(text, "it is none of the choices")
+            raise RefusedError(cause, f"{', '.join(self.words[:-1])} or {self.words[-1]}")
         return text
 
     def show(self, value: object) -> str:

@@ -23,6 +23,8 @@ class Item(Protocol):
 class Listed(msgspec.Struct, frozen=True):
     """Several values: a flag given more than once, text with commas between them, or a list in a file.
 
+    `separators` stand between them in a text where a comma may be part of a member; the first is written.
+
     `may_be_empty` lists are emptied by the word `off`, never by an empty text, which is more likely a mistake.
     """
 
@@ -31,18 +33,26 @@ class Listed(msgspec.Struct, frozen=True):
     right: str
     unit: str = "list"
     may_be_empty: bool = False
+    separators: tuple[str, ...] = (",",)
 
     def parse(self, raw: object) -> tuple[object, ...]:
         """Return the members in their order, each once."""
         members = raw if isinstance(raw, list | tuple) else (raw,)
         if any(isinstance(member, bool) or not isinstance(member, str | int) for member in members):
             raise RefusedError("it is neither text nor a list of texts", self.right)
-        texts = [text.strip() for member in members for text in str(member).split(",")]
+        texts = [text.strip() for member in members for text in self._split(str(member))]
         if self.may_be_empty and (not texts or (len(texts) == 1 and texts[0].lower() in OFF_WORDS)):
             return ()
         if not texts:
             raise RefusedError("the list is empty", self.right)
         return tuple(dict.fromkeys(self._member(text, len(texts)) for text in texts))
+
+    def _split(self, text: str) -> list[str]:
+        for other in self.separators[1:]:
+            text = text.replace(other, self.separators[0])
+        parts = text.split(self.separators[0])
+        # A variable of several lines ends with one.
+        return parts if len(self.separators) == 1 else [part for part in parts if part.strip()] or parts[:1]
 
     def _member(self, text: str, among: int) -> object:
         try:
@@ -53,8 +63,10 @@ class Listed(msgspec.Struct, frozen=True):
             raise RefusedError(f"{text!r} among them: {problem.cause}", problem.right) from None
 
     def show(self, value: object) -> str:
-        """Write the members with commas between them."""
-        return ", ".join(str(member) for member in value) or "none" if isinstance(value, tuple) else str(value)
+        """Write the members with what separates them between them."""
+        if not isinstance(value, tuple):
+            return str(value)
+        return f"{self.separators[0]} ".join(map(str, value)) or "none"
 
 
 def binds(default_port: int = DEFAULT_PORT) -> Listed:

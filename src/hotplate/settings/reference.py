@@ -42,7 +42,7 @@ Names that begin with `HOTPLATE__` (two underscores) are Hotplate's own and left
 - **Addresses**: {BIND_HINT}.
   A host alone takes the port of `PORT`, or 8000.
 - **Lists**: repeat the flag, put commas between the values (`%2C` for a comma within a path), or write a list in the
-  file.
+  file. Between rules of `cache_routes` stand semicolons or line ends.
 - `PORT` sets the port of a host that names none, of the default address, and of the first TCP address in a settings
   file. It never opens an address beyond loopback: in a container say `--bind 0.0.0.0`.
 """
@@ -110,7 +110,8 @@ def _toml(setting: Setting) -> str:
     if isinstance(kind, kinds.Count):
         return example or str(default)
     if isinstance(kind, lists.Listed):
-        return "[" + ", ".join(f'"{member}"' for member in (example or kind.show(default)).split(", ")) + "]"
+        members = (example or kind.show(default)).split(f"{kind.separators[0]} ")
+        return "[" + ", ".join(f'"{member}"' for member in members) + "]"
     return f'"{example or kind.show(default)}"'
 
 

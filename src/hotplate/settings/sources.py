@@ -13,9 +13,12 @@ from hotplate.settings.binds import DEFAULT_PORT, Bind, parse_port
 from hotplate.settings.checks import check
 from hotplate.settings.lists import binds
 from hotplate.settings.refused import RefusedError
+from hotplate.settings.secret import Hides
 from hotplate.settings.table import PREFIX, SETTINGS, Setting, Settings
 
 RESERVED = f"{PREFIX}_"  # HOTPLATE__...: between Hotplate's own processes, never a user's
+# Set in a worker for it and for what the app starts; a script may be given them, too. No settings of a command.
+HANDED_ON = frozenset({"HOTPLATE_CACHE_DIR", "HOTPLATE_CACHE_RELEASE"})
 
 
 class Resolved(NamedTuple):
@@ -111,7 +114,8 @@ def _parsed(setting: Setting, given: _Given, port: int | None) -> object:
     try:
         return kind.parse(given.raw)
     except RefusedError as problem:
-        attempted = f"set {setting.name} to {_quoted(given.raw)} ({given.origin})"
+        shown = kind.hidden(given.raw) if isinstance(kind, Hides) else given.raw
+        attempted = f"set {setting.name} to {_quoted(shown)} ({given.origin})"
         empty = not str(given.raw).strip("[(' ,)]")
         without = f"; {setting.row.flagless} does without" if setting.row.flagless and empty else ""
         cause = "it is empty" if empty else problem.cause
@@ -156,7 +160,7 @@ def _refuse_unknown(environ: Mapping[str, str], file: files.FileValues) -> None:
 def _unknown(environ: Mapping[str, str], file: files.FileValues) -> Iterator[tuple[str, str, str]]:
     variables = [setting.variable for setting in SETTINGS.values()]
     for name in sorted(environ):
-        if name.startswith(PREFIX) and not name.startswith(RESERVED) and name not in variables:
+        if name.startswith(PREFIX) and not name.startswith(RESERVED) and name not in {*variables, *HANDED_ON}:
             yield "environment", PREFIX, name
     for name in file.values:
         if name not in SETTINGS:

@@ -6,41 +6,14 @@ Flags, environment names, help texts and docs/settings.md are made from it; noth
 
 from typing import Annotated, Literal, NamedTuple, get_type_hints
 
-import msgspec
-
 from hotplate.settings.binds import DEFAULT_PORT, LOOPBACK, Bind
-from hotplate.settings.kinds import Choice, Count, Duration, FilePath, Kind, Size, Switch, Text, UrlPath
+from hotplate.settings.cache_rows import CacheSettings
+from hotplate.settings.kinds import Choice, Count, Duration, FilePath, Size, Switch, Text, UrlPath
 from hotplate.settings.lists import binds, networks, url_paths
-
-DAY = 86400.0
-KIB, MIB, TIB = 1024, 1024**2, 1024**4
+from hotplate.settings.rows import DAY, GROUPS, KIB, MIB, TIB, Row
 
 
-class Row(NamedTuple):
-    """What the table says of one setting besides its type and default.
-
-    Args:
-        group: heading in the help and on the reference page.
-        kind: how text becomes a value.
-        help: one sentence for `--help`, without a full stop.
-        why: where the default comes from.
-        env: conventional environment names that are honoured besides `HOTPLATE_<NAME>`, which comes before them.
-        flagless: refusal flag that empties a list, such as `--no-warmup-request`.
-        example: value for the reference page where the default shows too little.
-        positional: whether the command line takes it as an argument instead of a flag.
-    """
-
-    group: str
-    kind: Kind
-    help: str
-    why: str
-    env: tuple[str, ...] = ()
-    flagless: str = ""
-    example: str = ""
-    positional: bool = False
-
-
-class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Settings(CacheSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Every setting, read and checked. Durations are seconds and sizes are bytes.
 
     It survives `msgspec.json`, which is how a generation gets it from the master.
@@ -316,6 +289,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         Row("Log", Choice(("text", "json")), "Form of the log lines", "Text, for people; json for a collector."),
     ] = "text"
 
+    def __repr__(self) -> str:
+        """Return what differs from the defaults, without secrets: it may end in a log or a traceback."""
+        return f"Settings({', '.join(f'{name}={text}' for name, text in self.__rich_repr__())})"
+
+    def __rich_repr__(self) -> list[tuple[str, str]]:
+        """Return the same for rich."""
+        rows = [(name, getattr(self, name), default, row.kind) for name, default, row in SETTINGS.values()]
+        return [(name, kind.show(value)) for name, value, default, kind in rows if value != default]
+
 
 class Setting(NamedTuple):
     """One row of the table with its name and default."""
@@ -341,9 +323,8 @@ PREFIX = "HOTPLATE_"
 def _rows() -> dict[str, Setting]:
     hints = get_type_hints(Settings, include_extras=True)
     defaults = Settings()
-    return {
-        name: Setting(name, getattr(defaults, name), hints[name].__metadata__[0]) for name in Settings.__struct_fields__
-    }
+    rows = [Setting(name, getattr(defaults, name), hints[name].__metadata__[0]) for name in Settings.__struct_fields__]
+    return {row.name: row for row in sorted(rows, key=lambda row: GROUPS.index(row.row.group))}
 
 
 SETTINGS: dict[str, Setting] = _rows()
