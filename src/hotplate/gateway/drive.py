@@ -18,9 +18,12 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Generator
 from typing import Any, Protocol, TypeVar
+
+_log = logging.getLogger("hotplate.gateway")
 
 Result = TypeVar("Result")
 Held = Coroutine[Any, Any, None]
@@ -103,6 +106,16 @@ class Driver:
             else:
                 done(None)
 
+    def spawn(self, coroutine: Held) -> bool:
+        """See `Background.spawn`."""
+        try:
+            self._send_to_loop(coroutine, _tell, _LOOP)
+        except RuntimeError:  # the loop is closed: the worker is leaving
+            self._inbox.clear()
+            coroutine.close()
+            return False
+        return True
+
     async def on_loop(self) -> None:
         """See `Host.on_loop`."""
         await _LOOP
@@ -156,6 +169,28 @@ class Hosted:
     def __init__(self, pool: Callable[[], Submits]) -> None:
         self._pool = pool
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def spawn(self, coroutine: Held) -> bool:
+        """See `Background.spawn`."""
+        try:
+            here = asyncio.get_running_loop()
+        except RuntimeError:
+            here = None
+        loop = here or self._loop
+        if loop is None or loop.is_closed():  # before the first request, or after the last
+            coroutine.close()
+            return False
+        if loop is here:
+            self._hold(coroutine)
+        else:
+            loop.call_soon_threadsafe(self._hold, coroutine)
+        return True
+
+    def _hold(self, coroutine: Held) -> None:
+        task = asyncio.get_running_loop().create_task(_heard(coroutine))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def on_loop(self) -> None:
         """See `Host.on_loop`: it is there already."""
@@ -185,6 +220,19 @@ class Hosted:
     def detach(self) -> None:
         """See `Host.detach`."""
         self._pool().detach()
+
+
+async def _heard(coroutine: Held) -> None:
+    try:
+        await coroutine
+    except Exception as error:  # noqa: BLE001  # told as the driver tells it
+        _tell(error)
+
+
+def _tell(error: BaseException | None) -> None:
+    """Log what ended work in the background; a cancellation is how a worker leaves."""
+    if error is not None and not isinstance(error, asyncio.CancelledError):
+        _log.error("Work in the background failed", exc_info=error)
 
 
 async def _awaited(awaitable: Callable[[], Awaitable[Result]]) -> Result:

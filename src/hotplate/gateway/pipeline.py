@@ -21,7 +21,7 @@ from hotplate.gateway.metering import Metering
 from hotplate.gateway.metering import layer as metered
 from hotplate.gateway.types import ASGIApp
 from hotplate.gateway.websockets import OpenSockets
-from hotplate.gateway.wsgi.host import Host
+from hotplate.gateway.wsgi.host import Background
 from hotplate.settings import Settings
 
 
@@ -37,7 +37,7 @@ class Parts(NamedTuple):
         server: value of the Server field where the app sets none; empty for none.
     """
 
-    host: Host
+    host: Background
     metering: Metering
     closing: Closing
     sockets: OpenSockets

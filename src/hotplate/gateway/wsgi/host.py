@@ -1,9 +1,9 @@
-"""What the WSGI adapter asks of whoever drives its coroutines; decides nothing itself."""
+"""What layers and adapters ask of whoever drives their coroutines; decides nothing itself."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import Protocol, TypeVar
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, Protocol, TypeVar
 
 Result = TypeVar("Result")
 
@@ -25,3 +25,16 @@ class Host(Protocol):
 
     def detach(self) -> None:
         """In a pool thread: this call may last as long as its client likes; the pool must not count on the thread."""
+
+
+class Background(Host, Protocol):
+    """A host that can also be given work nobody waits for."""
+
+    def spawn(self, coroutine: Coroutine[Any, Any, None], /) -> bool:
+        """Run a coroutine that has not begun on the event loop, soon; may be called in any thread.
+
+        It may use the host as a request's does. What it raises is logged and goes no further.
+
+        Returns:
+            False when the loop has ended: the coroutine is closed without having begun.
+        """
