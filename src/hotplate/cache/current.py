@@ -7,7 +7,7 @@ in front of the app how long its response may be kept.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, NamedTuple
@@ -52,23 +52,17 @@ class Answering(Making):
     """A response that is being made, with a cache in front of the app that would keep it.
 
     Args:
-        scope: of the request, as it was passed to the app.
-        is_view: whether a function is the view that answers it; `hotplate.frameworks.views.is_view`.
+        scope: of the request, as it was passed to the app; `endpoint` appears in it under Starlette.
 
     Attributes:
         rule: what `@hotplate.cached` on the view asks for; None where the view has none.
     """
 
-    __slots__ = ("is_view", "rule", "scope")
+    __slots__ = ("rule", "scope")
 
-    def __init__(
-        self,
-        scope: Mapping[str, Any],
-        is_view: Callable[[Callable[..., Any], tuple[Any, ...], Mapping[str, Any]], bool],
-    ) -> None:
+    def __init__(self, scope: Mapping[str, Any]) -> None:
         super().__init__()
         self.scope = scope
-        self.is_view = is_view
         self.rule: ViewRule | None = None
 
 
