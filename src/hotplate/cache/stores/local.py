@@ -95,7 +95,10 @@ class LocalStore:
         if token[0] != self._token[0]:
             return False
         last, seq = self._last, token[1]
-        return all(last.get(slot, 0) <= seq for slot in slots)
+        for slot in slots:  # noqa: SIM110 - all() of a generator takes twice as long
+            if last.get(slot, 0) > seq:
+                return False
+        return True
 
     def now(self) -> Token:
         """Return the clock."""
