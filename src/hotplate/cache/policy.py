@@ -1,0 +1,41 @@
+"""The decisions of the cache, without I/O: RFC 9111 for a shared cache, RFC 5861, 9213 and 9875.
+
+`ask` says what a request allows, `judge` and `finish` whether and how its response is stored, `reuse` what may be done
+with a stored one, `revalidation_fields` and `freshen` how it is kept up to date, `invalidates` what a change makes
+invalid. How bold all of them are is the profile's to say.
+"""
+
+from hotplate.cache.asking import PLAIN, Passage, ask
+from hotplate.cache.invalidation import invalidates
+from hotplate.cache.reasons import Reason
+from hotplate.cache.reusing import Use, Verdict, is_early, reuse
+from hotplate.cache.storing import (
+    Freshened,
+    Refused,
+    Response,
+    finish,
+    freshen,
+    judge,
+    keep_seconds,
+    revalidation_fields,
+)
+
+__all__ = [
+    "PLAIN",
+    "Freshened",
+    "Passage",
+    "Reason",
+    "Refused",
+    "Response",
+    "Use",
+    "Verdict",
+    "ask",
+    "finish",
+    "freshen",
+    "invalidates",
+    "is_early",
+    "judge",
+    "keep_seconds",
+    "reuse",
+    "revalidation_fields",
+]
