@@ -21,7 +21,7 @@ class CacheSettings(msgspec.Struct, frozen=True, kw_only=True):
             "Cache",
             Choice(("off", "headers", "suggest"), later={"auto": _NO_AUTO}),
             "Answer from cache: off, headers (what the app declares cacheable) or suggest (measure what could be)",
-            "headers: without a word from the app nothing is kept, so a site that never thought of it is as before.",
+            "Without a word from the app nothing is kept, so a site that never thought of it is as before.",
         ),
     ] = "headers"
     cache_profile: Annotated[

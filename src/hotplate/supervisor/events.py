@@ -65,6 +65,8 @@ class GenerationImported(Event, frozen=True):
     seconds: float
     preloaded: bool
     why: str
+    release: str = ""
+    release_why: str = ""
 
     def __str__(self) -> str:
         what = " ".join(each for each in (self.framework, self.kind) if each)

@@ -21,13 +21,15 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
+import msgspec
 from setproctitle import setproctitle
 
 from hotplate.apps import discover, load
+from hotplate.apps.fingerprint import Release
 from hotplate.apps.target import Target
 from hotplate.database import pools
 from hotplate.errors import ExitCode, HotplateError
-from hotplate.supervisor import forksafety, inherit, logs, worker
+from hotplate.supervisor import forksafety, inherit, logs, releasing, worker
 from hotplate.supervisor.channel import Channel, Closed
 from hotplate.supervisor.job import GatewayFactory, Job
 from hotplate.supervisor.messages import (
@@ -59,6 +61,7 @@ class Preloaded(NamedTuple):
     app: load.LoadedApp | None
     engines: Sequence[Engine]
     doubts: tuple[str, ...]
+    release: Release | None = None
 
 
 def main(argv: Sequence[str] | None = None, serving: Callable[[], GatewayFactory] | None = None) -> None:
@@ -122,14 +125,14 @@ class _Generation:
 
         def work(birth: Birth) -> NoReturn:
             inherit.renew(f"hotplate: worker {birth.slot} {title}", preloaded.engines)
-            worker.main(Job(birth, self._settings, found.target, self._cwd, preloaded.app), factory)
+            worker.main(Job(birth, self._settings, found.target, self._cwd, preloaded.app, preloaded.release), factory)
 
         Mold(self._line, work).run(orders)
 
     def _import(self, target: Target) -> Preloaded:
         before = forksafety.observe()
         with forksafety.recording_starts() as started:
-            app = load.load(target, self._cwd)
+            app, release = releasing.loaded(target, self._cwd, self._settings.release)
         for warning in app.warnings:
             _log.warning("%s", warning)
         engines = pools.find()
@@ -139,15 +142,16 @@ class _Generation:
             _log.warning(
                 "Workers are forked from the imported app (preload is on) although it has %s", "; ".join(doubts)
             )
-        return Preloaded(app, engines, doubts)
+        return Preloaded(app, engines, doubts, release)
 
     def _imported(self, title: str, preloaded: Preloaded, seconds: float) -> Imported:
-        app = preloaded.app
-        if app is None:
+        app, release = preloaded.app, preloaded.release
+        if app is None or release is None:
             reason = "preload is off" if self._settings.preload == "off" else "it is not safe to fork"
             return Imported(title, "", "", seconds, preloaded=False, why=f"each worker imports it: {reason}")
         why = f"preload is on, despite {'; '.join(preloaded.doubts)}" if preloaded.doubts else "safe to fork"
-        return Imported(title, app.kind, app.framework or "", seconds, preloaded=True, why=why)
+        told = Imported(title, app.kind, app.framework or "", seconds, preloaded=True, why=why)
+        return msgspec.structs.replace(told, release=release.text, release_why=release.why)
 
 
 def _first_orders(line: Line) -> Orders:

@@ -7,7 +7,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -44,10 +44,12 @@ class Program(NamedTuple):
     Args:
         command: the channel's descriptor is appended.
         folder: where; entered anew for each generation, since a link in its path may lead elsewhere by then.
+        environ: variables beside those of the master.
     """
 
     command: Sequence[str]
     folder: Path
+    environ: Mapping[str, str] = {}
 
 
 class GenerationLink:
@@ -187,7 +189,7 @@ def _spawn(program: Program, channel: socket.socket) -> int:
     return os.posix_spawn(
         program.command[0],
         [*program.command, str(channel.fileno())],
-        {**os.environ, "PWD": str(program.folder)},
+        {**os.environ, **program.environ, "PWD": str(program.folder)},
         file_actions=[(os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0)],
         setpgroup=0,
         setsigmask=[],

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
+from hotplate.apps.fingerprint import Release
 from hotplate.apps.load import LoadedApp
 from hotplate.apps.target import Target
 from hotplate.gateway.traffic import Traffic
@@ -41,10 +42,11 @@ GatewayFactory = Callable[[LoadedApp, Settings], Serves]
 
 
 class Job(NamedTuple):
-    """What a worker is to do; `app` is None where it has to import `target` itself, in the folder `cwd`."""
+    """What a worker is to do; `app` and `release` are None where it has to import `target` itself, in `cwd`."""
 
     birth: Birth
     settings: Settings
     target: Target
     cwd: Path
     app: LoadedApp | None
+    release: Release | None = None

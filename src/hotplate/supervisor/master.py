@@ -18,7 +18,7 @@ from setproctitle import setproctitle
 
 from hotplate.errors import ExitCode, HotplateError
 from hotplate.settings import Resolved
-from hotplate.supervisor import control, folder, generationlink, process, rendezvous, signals, systemd
+from hotplate.supervisor import cachefolder, control, folder, generationlink, process, rendezvous, signals, systemd
 from hotplate.supervisor.control import Done, Order, Reload, ReloadDone, Scale, ScaleDone, Status, Stop, StopDone
 from hotplate.supervisor.events import Draining, Event, Listening, ScaleRefused, Serving, Starting, Stopped
 from hotplate.supervisor.fleet import Fleet
@@ -91,9 +91,10 @@ class Master:
         scheme = "https" if settings.cert else "http"
         self._activated = bool(inherited)
         self._sockets = Sockets(binds, settings.backlog, inherited, scheme)
-        self._nursery = Nursery(settings, self._sockets, self._emit, generationlink.Program(command, claim.folder))
+        program = generationlink.Program(command, claim.folder, cachefolder.make(claim, settings))
+        self._nursery = Nursery(settings, self._sockets, self._emit, program)
         self._fleet = Fleet(settings, self._sockets, self._nursery, self._emit)
-        self._reporter = Reporter(self._fleet, self._began, claim.folder)
+        self._reporter = Reporter(self._fleet, self._began, claim)
         self._end_asked: str = ""
         self._end_wanted = asyncio.Event()
         self._end_by = 0

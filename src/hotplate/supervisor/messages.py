@@ -63,7 +63,10 @@ class Retire(msgspec.Struct, frozen=True, tag=True):
 
 
 class Imported(msgspec.Struct, frozen=True, tag=True):
-    """The app is in memory (or, without preload, the generation is ready to fork workers that import it)."""
+    """The app is in memory (or, without preload, the generation is ready to fork workers that import it).
+
+    `release` is the version of the code that is in memory, as the cache's keys have it.
+    """
 
     app: str
     kind: str
@@ -71,6 +74,8 @@ class Imported(msgspec.Struct, frozen=True, tag=True):
     seconds: float
     preloaded: bool
     why: str
+    release: str = ""
+    release_why: str = ""
 
 
 class ImportFailed(msgspec.Struct, frozen=True, tag=True):
@@ -126,11 +131,12 @@ class Warmed(msgspec.Struct, frozen=True):
 
 
 class Ready(msgspec.Struct, frozen=True, tag=True):
-    """Warm and accepting; sizes in bytes."""
+    """Warm and accepting; sizes in bytes. `release` is the version of its code, as the cache's keys have it."""
 
     seconds: float
     private: int
     warmed: tuple[Warmed, ...]
+    release: str = ""
 
 
 class BootFailed(msgspec.Struct, frozen=True, tag=True):

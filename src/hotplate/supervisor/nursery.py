@@ -146,6 +146,8 @@ def _imported(link: GenerationLink, fact: Imported) -> GenerationImported:
         seconds=fact.seconds,
         preloaded=fact.preloaded,
         why=fact.why,
+        release=fact.release,
+        release_why=fact.release_why,
     )
 
 

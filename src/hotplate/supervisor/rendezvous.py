@@ -12,6 +12,7 @@ import asyncio
 import fcntl
 import hashlib
 import os
+import shutil
 import stat
 import tempfile
 from collections.abc import Iterator
@@ -39,9 +40,15 @@ class Claim(NamedTuple):
         if self._is_held():
             self.socket.unlink(missing_ok=True)
 
+    @property
+    def cache(self) -> Path:
+        """The folder in which the instance's processes share a cache."""
+        return self.socket.with_suffix(".cache")
+
     def release(self) -> None:
-        """Give it up."""
+        """Give it up, with everything that lies there."""
         if self._is_held():
+            shutil.rmtree(self.cache, ignore_errors=True)
             self.socket.unlink(missing_ok=True)
             self.socket.with_suffix(".lock").unlink(missing_ok=True)
         os.close(self.lock)
@@ -51,8 +58,9 @@ class Claim(NamedTuple):
         with suppress(OSError):
             os.utime(self.lock)
         if self._is_held():
-            with suppress(OSError):
-                os.utime(self.socket)
+            for path in (self.socket, self.cache, *self.cache.glob("*")):
+                with suppress(OSError):
+                    os.utime(path)
 
     async def keep_fresh(self, every: float = _HOUR) -> None:
         """Touch the files again and again; never returns.

@@ -27,6 +27,7 @@ class WorkerReport(msgspec.Struct, frozen=True, kw_only=True):
     private: Annotated[int, _help("bytes of memory that only it uses; 0 if not measured yet")]
     restarts: Annotated[int, _help("workers that served this slot before it")]
     traffic: Annotated[Traffic, _help("what it has served since it began")]
+    release: Annotated[str, _help("version of its code, part of the cache's keys; empty before it is ready")] = ""
 
 
 class Totals(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,3 +67,4 @@ class StatusReport(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     steering: Annotated[str, _help("how connections spread over workers")]
     totals: Annotated[Totals, _help("all workers together")]
     workers: Annotated[tuple[WorkerReport, ...], _help("one by one, by slot")]
+    cache: Annotated[str, _help("folder in which the processes share the cache")] = ""

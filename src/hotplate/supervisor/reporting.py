@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from pathlib import Path
 from typing import Literal
 
 from hotplate.gateway.traffic import Traffic
 from hotplate.supervisor.fleet import Fleet
 from hotplate.supervisor.messages import Imported
+from hotplate.supervisor.rendezvous import Claim
 from hotplate.supervisor.report import StatusReport, Totals, WorkerReport
 from hotplate.supervisor.workerlink import WorkerLink
 
@@ -23,13 +23,14 @@ class Reporter:
     Args:
         fleet: what is reported on.
         began: when the master started, by the monotonic clock.
-        folder: where.
+        claim: on its name; says where.
     """
 
-    def __init__(self, fleet: Fleet, began: float, folder: Path) -> None:
+    def __init__(self, fleet: Fleet, began: float, claim: Claim) -> None:
         self._fleet = fleet
         self._began = began
-        self._folder = str(folder)
+        self._folder = str(claim.folder)
+        self._cache = str(claim.cache)
         self.started = False
         self.stopping = False
         self.asleep = False
@@ -59,6 +60,7 @@ class Reporter:
             slots=len(fleet.slots),
             workers_why=fleet.why,
             steering=self._steering(),
+            cache=self._cache,
             totals=_totals([worker.traffic for worker in workers], workers, sum(restarts.values())),
             workers=tuple(_worker(worker, restarts.get(worker.slot, 0)) for worker in workers),
         )
@@ -93,6 +95,7 @@ def _worker(worker: WorkerLink, restarts: int) -> WorkerReport:
         age=asyncio.get_running_loop().time() - worker.born,
         private=worker.private,
         restarts=restarts,
+        release=worker.release,
         traffic=worker.traffic,
     )
 

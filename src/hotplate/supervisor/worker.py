@@ -13,10 +13,9 @@ from collections.abc import Coroutine
 from contextlib import suppress
 from typing import Any, NoReturn
 
-from hotplate.apps import load
 from hotplate.errors import ExitCode, HotplateError
 from hotplate.machine import private
-from hotplate.supervisor import inherit
+from hotplate.supervisor import inherit, releasing
 from hotplate.supervisor.channel import Channel, Closed
 from hotplate.supervisor.job import GatewayFactory, Job, Request, Serves
 from hotplate.supervisor.messages import (
@@ -55,10 +54,15 @@ def main(job: Job, factory: GatewayFactory) -> NoReturn:
     """
     line: Channel[FromWorker, ToWorker] = Channel(job.birth.channel, ToWorker)
     try:
-        gateway = factory(job.app or load.load(job.target, job.cwd), job.settings)
+        app, release = job.app, job.release
+        releasing.hand_on(job.settings, release)
+        if app is None:
+            app, release = releasing.loaded(job.target, job.cwd, job.settings.release)
+            releasing.hand_on(job.settings, release)
+        gateway = factory(app, job.settings)
     except Exception as error:  # noqa: BLE001  reported with its traceback
         inherit.leave(report(line, error), 0)
-    worker = Worker(job, line, gateway)
+    worker = Worker(job._replace(release=release), line, gateway)
     inherit.calm_collector()
     loop = _new_loop()
     asyncio.set_event_loop(loop)
@@ -149,7 +153,8 @@ class Worker:
     def _say_ready(self, warmed: tuple[Warmed, ...]) -> None:
         seconds = time.monotonic() - self._job.birth.began
         with suppress(Closed):  # the end of the line is dealt with where it is read
-            self._line.send(Ready(seconds, private(os.getpid()), warmed))
+            release = self._job.release.text if self._job.release else ""
+            self._line.send(Ready(seconds, private(os.getpid()), warmed, release))
 
     async def _drain(self) -> int:
         """Have the gateway finish what is there; returns how many requests were cut off."""

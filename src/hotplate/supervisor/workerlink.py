@@ -68,6 +68,7 @@ class WorkerLink:
         self.traffic = Traffic()
         self.answered = 0  # requests between the last two beats
         self.private = 0
+        self.release = ""  # version of its code
         self.leaving = False  # told to, or asked to be replaced: a second replacement would be one too many
         self.dumped_at = 0.0  # when it was told to write its stacks, because it gave no sign of life
         self._listener = listener
@@ -154,7 +155,7 @@ class WorkerLink:
         match fact:
             case Ready():
                 self.state = follow(self.state, State.READY)
-                self.ready_since, self.private = self.last_heard, fact.private
+                self.ready_since, self.private, self.release = self.last_heard, fact.private, fact.release
                 self.booted.set_result(fact)
             case BootFailed():
                 if not self.booted.done():
