@@ -2,24 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Generator, Iterable
 from threading import get_ident
 from time import perf_counter, thread_time
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from hotplate.gateway.poolthread import PoolThread, here
 
 if TYPE_CHECKING:
     import asyncio
 
-    from hotplate.gateway.types import Scope, Send
+    from hotplate.gateway.types import Message, Receive, Scope, Send
 
 Result = TypeVar("Result")
 _UNMEASURED = 7  # of a thread's requests, those whose number has one of these bits
 
 
+_CLOSE = (b"connection", b"close")
+_HTTP_1 = frozenset(("1", "1.0", "1.1"))
+
+
 class AbandonedError(Exception):
     """The request was answered by its time-out before the app was reached; there is nothing left to do."""
+
+
+class _Nothing:
+    """Awaits nothing: where a message is dropped."""
+
+    def __await__(self) -> Generator[None, None, None]:
+        return iter(())  # type: ignore[return-value]  # an empty iterator is all that awaiting needs
+
+
+_NOTHING = _Nothing()
+
+
+class Manner(NamedTuple):
+    """How the responses of a pipeline start.
+
+    Args:
+        clock: monotonic seconds.
+        closing: asked once per HTTP/1 response whether it is to carry `Connection: close`.
+        named: the Server field of responses that have none, None for none.
+    """
+
+    clock: Callable[[], float]
+    closing: Callable[[], bool]
+    named: tuple[bytes, bytes] | None
 
 
 class Exchange:
@@ -27,6 +55,8 @@ class Exchange:
 
     Attributes:
         http_version: as ASGI has it.
+        manner: how its response starts; set with `receive` and `send`, by metering.
+        receive: the way in, below the app's.
         send: the way out, below the app's: what the time-out answers with.
         method: of the request; empty for a WebSocket.
         path: decoded, without the query.
@@ -58,7 +88,9 @@ class Exchange:
     status = 0
     fields: Iterable[tuple[bytes, bytes]] = ()
     response_started = streaming = sending = receiving = body_received = exempt = abandoned = False
-    send: Send | None = None
+    manner: Manner
+    receive: Receive
+    send: Send
     thread: int | None = None
     task: asyncio.Task[Any] | None = None
     coroutine: object = None
@@ -78,6 +110,56 @@ class Exchange:
             return self._claims.pop()  # atomic, where a look and a store would not be
         except IndexError:
             return False
+
+    async def received(self) -> Message:
+        """Be the app's `receive`: notes that the client is being waited for to send the body."""
+        if self.body_received:  # what comes now is the disconnect, which an app may await all the time
+            return await self.receive()
+        self.receiving = True
+        try:
+            message = await self.receive()
+        finally:
+            self.receiving = False
+            self.progress = self.manner.clock()
+        self.body_received = not message.get("more_body")
+        return message
+
+    def answer(self, message: Message) -> Awaitable[None]:
+        """Be the app's `send`, which gets nothing out once the time-out has answered."""
+        if message["type"] == "http.response.start":
+            if not self.claim():
+                return _NOTHING
+            clock, closing, named = self.manner
+            self.response_started = True
+            self.status = message["status"]
+            self.progress = clock()
+            self.fields = fields = message.get("headers", ())
+            if self.http_version in _HTTP_1 and closing():
+                message["headers"] = [field for field in fields if field[0].lower() != b"connection"]
+                message["headers"].append(_CLOSE)
+            if named is not None:
+                for field in fields:
+                    if field[0] == b"server":
+                        break
+                else:
+                    message["headers"] = [*message.get("headers", ()), named]
+        elif self.abandoned:
+            return _NOTHING
+        elif message.get("more_body"):
+            return self._stream(message)
+        return self.send(message)
+
+    async def _stream(self, message: Message) -> None:
+        """Send a part of a response, noting that the client is being waited for meanwhile."""
+        if not self.streaming:
+            self.streaming = True
+            self.exempt = self.is_event_stream()
+        self.sending = True
+        try:
+            await self.send(message)
+        finally:
+            self.sending = False
+            self.progress = self.manner.clock()
 
     def is_event_stream(self) -> bool:
         """Whether the response is one of server-sent events, which may last and be silent as long as they like."""

@@ -21,15 +21,13 @@ from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import NamedTuple
 
-from hotplate.gateway.forwarded_fields import Claim, Hop, claim_of
+from hotplate.gateway.forwarded_fields import Claim, Hop, claim_of, is_forwarding
 from hotplate.gateway.types import ASGIApp, Receive, Scope, Send
 
 Field = tuple[bytes, bytes]
 Fields = list[Field]
 Trust = Callable[[str], bool]
 
-_OTHERS = frozenset((b"forwarded", b"x-real-ip", b"x-scheme", b"x-url-scheme", b"front-end-https"))
-_FAMILY = b"x-forwarded-"
 _BELIEVED = frozenset((b"forwarded", b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-host"))
 # As in hygiene: names that are learnt to be none of these cost one look-up; they are the client's to choose.
 _MOST_LEARNT = 512
@@ -111,7 +109,7 @@ def _within(address: str, networks: Sequence[IPv4Network | IPv6Network]) -> bool
 
 
 def _is_forwarding(name: bytes) -> bool:
-    if name.startswith(_FAMILY) or name in _OTHERS:
+    if is_forwarding(name):
         return True
     if len(_other) < _MOST_LEARNT and len(name) <= _LONGEST_LEARNT:
         _other.add(name)

@@ -19,6 +19,15 @@ _PARAMETER = re.compile(rb"[ \t]*(?:(%s)=(%s|%s))?[ \t]*([;,]|$)" % (_TOKEN, _TO
 _NODE = re.compile(r"(?:\[([^\]]*)\]|([^:\[\]]*))(?::([0-9]{1,5}))?")
 
 
+_OTHERS = frozenset((b"forwarded", b"x-real-ip", b"x-scheme", b"x-url-scheme", b"front-end-https"))
+_FAMILY = b"x-forwarded-"
+
+
+def is_forwarding(name: bytes) -> bool:
+    """Whether a field of this name tells what only a proxy can know."""
+    return name.startswith(_FAMILY) or name in _OTHERS
+
+
 class Hop(NamedTuple):
     """Who spoke to a proxy: an address, empty where it names none, and a port, 0 where it is unknown."""
 

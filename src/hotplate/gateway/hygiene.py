@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
+from hotplate.gateway.forwarded_fields import is_forwarding
+from hotplate.gateway.heads import LONGEST, Heads
 from hotplate.gateway.limits import AROUND_FIELD, LONGEST_MEASURED, Limits, body_excess, head_excess
 from hotplate.gateway.refusal import HasLoop, Refusal, refuse, refuse_unread
 from hotplate.gateway.request_rules import (
@@ -39,12 +41,17 @@ _plain: set[bytes] = set(
 _most_plain = len(_plain) + _MOST_LEARNT
 # Host fields that passed the rule; a site has few, an attacker may send many.
 _MOST_HOSTS = 256
+_BODILESS = frozenset(("GET", "HEAD"))  # which rarely have a body; one that is announced is a field to be looked at
 _hosts: set[tuple[bytes, bytes]] = set()
 _servers: dict[tuple[str, str], tuple[str, int | None]] = {}
 
 
 def hygiene(
-    app: ASGIApp, limits: Limits, host: HasLoop | None = None, refused: Callable[[], None] = lambda: None
+    app: ASGIApp,
+    limits: Limits,
+    host: HasLoop | None = None,
+    refused: Callable[[], None] = lambda: None,
+    plain: ASGIApp | None = None,
 ) -> ASGIApp:
     """Return `app` behind the rules of well-formed requests.
 
@@ -56,7 +63,9 @@ def hygiene(
         limits: sizes above which a request is refused with 413, 414 or 431.
         host: takes the refusal of a large body to the loop, so that a client which is sending gets to read it.
         refused: told of each refusal.
+        plain: the next layer of plain requests, which have no body and no word of a proxy (see `heads`); `app` if None.
     """
+    heads, plain = Heads(), plain or app
     # The longest method has 20 characters; a target near the limit is measured exactly.
     short_target = limits.request_line - 32
     few, small = limits.fields, limits.header_size
@@ -65,24 +74,34 @@ def hygiene(
         if scope["type"] == "lifespan":
             return app(scope, receive, send)
         headers = scope["headers"]
-        value_bytes, notable = sift(headers)
         path, query = scope.get("raw_path") or b"", scope["query_string"]
-        refusal = None
-        # What nearly every request is, in one expression: a known host and no other field to be looked at. `_found`
-        # comes to the same, and to all else.
-        if not (
-            len(notable) == 1
-            and notable[0] in _hosts
+        # What nearly every request is, in one expression; `_found` comes to the same, and to all else.
+        is_usual = (
+            scope.get("http_version") == "1.1"
             and scope.get("method") in COMMON_METHODS
-            and scope.get("http_version") == "1.1"
             and path[:1] == b"/"
             and 37 not in path
             and path.isascii()
             and query.isascii()
             and len(path) + len(query) <= short_target
+        )
+        may_be_plain = is_usual and scope["type"] == "http" and scope["method"] in _BODILESS
+        if may_be_plain and (head := heads.find(headers)) is not None:
+            scope["hotplate.head"] = head
+            correct(scope)
+            return plain(scope, receive, send)
+        value_bytes, notable = sift(headers)
+        refusal = None
+        if (
+            is_usual
+            and len(notable) == 1
+            and notable[0] in _hosts
             and len(headers) <= few
             and value_bytes + len(headers) * _MEASURED_AROUND <= small
         ):
+            if may_be_plain and value_bytes <= LONGEST and not any(is_forwarding(name) for name, _value in headers):
+                heads.learn(headers)
+        else:
             refusal = _found(scope, limits, value_bytes, notable)
         if refusal is None:
             correct(scope)

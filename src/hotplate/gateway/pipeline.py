@@ -50,12 +50,17 @@ def build(loaded: LoadedApp, settings: Settings, parts: Parts) -> ASGIApp:
     limits = Limits.of(settings)
     app = _adapted(loaded, settings, parts)
     # here: admission (a bounded wait, then 503), compression, cache
+    plain = _entered(app, settings, parts)
     app = forwarded(app, settings.trusted_proxies)
     app = guarded(app, limits, parts.host)
+    app = _entered(app, settings, parts)
+    return hygiene(app, limits, parts.host, parts.metering.refuse, plain)
+
+
+def _entered(app: ASGIApp, settings: Settings, parts: Parts) -> ASGIApp:
     app = metered(app, parts.metering, parts.closing, parts.server)
     app = access_log(app, settings)
-    app = health(app, settings.health_path, parts.closing.state)
-    return hygiene(app, limits, parts.host, parts.metering.refuse)
+    return health(app, settings.health_path, parts.closing.state)
 
 
 def _adapted(loaded: LoadedApp, settings: Settings, parts: Parts) -> ASGIApp:

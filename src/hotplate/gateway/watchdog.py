@@ -92,7 +92,7 @@ class Watchdog:
             self._on_hung(exchange, stack)
 
     async def _answer(self, exchange: Exchange) -> None:
-        if not exchange.abandoned or exchange.send is None:
+        if not exchange.abandoned:
             return
         scope = {"type": "http", "http_version": exchange.http_version, "method": exchange.method}
         try:

@@ -65,7 +65,7 @@ async def _tell(driver: Driver, scope: Scope, receive: Receive, send: Send) -> N
     messages: list[Message] = []
     while not messages or messages[-1].get("more_body"):
         messages.append(await receive())
-    told = {key: value for key, value in scope.items() if key not in {"asgi", "extensions"}}
+    told = {key: value for key, value in scope.items() if key not in {"asgi", "extensions", "hotplate.head"}}
     body = json.dumps({"scope": told, "messages": messages}, default=lambda text: text.decode("latin-1")).encode()
     await send({"type": "http.response.start", "status": 200, "headers": []})
     await send({"type": "http.response.body", "body": body})

@@ -40,7 +40,7 @@ def adapt(app: WSGIApp, settings: Settings, host: Host) -> ASGIApp:
         if scope["type"] != "http":
             return _no_http(scope, receive, send, host)
         response = Response(app, scope, host, receive, send)
-        if _announces_body(scope):
+        if "hotplate.head" not in scope and _announces_body(scope):
             return _with_body(response, scope, host, receive, spool_size)
         return _answer(response, scope, host, None)
 
@@ -61,11 +61,12 @@ async def _with_body(response: Response, scope: Scope, host: Host, receive: Rece
 
 async def _answer(response: Response, scope: Scope, host: Host, content: body.Body | None) -> None:
     # What the app sets in context variables is this request's, from the app's first line to its close().
-    run = copy_context().run
-    turn = partial(run, response.respond, content)
+    run, respond = copy_context().run, response.respond
     exchange = scope.get("hotplate.exchange")
     try:
-        messages = await host.call(turn if exchange is None else partial(exchange.run, turn))
+        messages = await host.call(
+            partial(run, respond, content) if exchange is None else partial(exchange.run, run, respond, content)
+        )
         if messages is not None:
             await response.send(messages[0])
             await response.send(messages[1])

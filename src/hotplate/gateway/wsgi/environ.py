@@ -6,10 +6,12 @@ header fields are translated once. Measured: 1.0 microsecond with the one field 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from hotplate import __version__
+from hotplate.gateway.heads import Head
 from hotplate.gateway.types import Scope
 from hotplate.gateway.wsgi.errorstream import ErrorStream
 from hotplate.gateway.wsgi.filewrapper import FileWrapper
@@ -96,17 +98,11 @@ def environ_of(scope: Scope) -> Environ:
     query = environ["QUERY_STRING"] = scope["query_string"].decode("latin-1")
     # Not in the standard, but where the target is wanted as it was sent: gunicorn and uWSGI name it so.
     environ["RAW_URI"] = environ["REQUEST_URI"] = f"{target}?{query}" if query else target
-    known = _keys.get
-    for name, value in scope["headers"]:
-        key = known(name)
-        if key is None:
-            key = _learn(name)
-            if not key:
-                continue
-        if key in environ:
-            _join(environ, key, value.decode("latin-1"))
-        else:
-            environ[key] = value.decode("latin-1")
+    head = scope.get("hotplate.head")
+    if head is None:
+        environ.update(_fields(scope["headers"]))
+    else:
+        environ.update(head.environ or _remembered(head, scope["headers"]))
     client = scope.get("client")
     if client is not None:
         environ["REMOTE_ADDR"], port = client
@@ -120,6 +116,27 @@ def environ_of(scope: Scope) -> Environ:
     else:
         _name_by_host(environ)
     return environ
+
+
+def _fields(headers: Iterable[tuple[bytes, bytes]]) -> Environ:
+    fields: Environ = {}
+    known = _keys.get
+    for name, value in headers:
+        key = known(name)
+        if key is None:
+            key = _learn(name)
+            if not key:
+                continue
+        if key in fields:
+            _join(fields, key, value.decode("latin-1"))
+        else:
+            fields[key] = value.decode("latin-1")
+    return fields
+
+
+def _remembered(head: Head, headers: Iterable[tuple[bytes, bytes]]) -> Environ:
+    head.environ = fields = _fields(headers)
+    return fields
 
 
 def _mount(environ: Environ, root_path: str) -> None:
