@@ -47,12 +47,14 @@ def run_app(**flags: object) -> int:
     Raises:
         HotplateError: it cannot start.
     """
+    from hotplate.cache import routes
     from hotplate.cli import early
     from hotplate.settings import resolve
     from hotplate.supervisor import master
 
     cwd = Path.cwd()
     resolved = resolve(flags, os.environ, cwd)
+    routes.of(resolved.settings, resolved.origins["cache_routes"])
     with _journal(resolved) as journal:
         try:
             journal.opening(early.find(resolved, cwd, os.environ))

@@ -43,6 +43,8 @@ def _host(text: str) -> str:
         raise RefusedError("it is more than a host", name.partition("://")[2].partition("/")[0] or _HOST_HINT)
     if not _HOST.fullmatch(name) or len(name) > 255:
         raise RefusedError("it is not the name of a host", _HOST_HINT)
+    for port in (":80", ":443"):
+        name = name.removesuffix(port)
     return name
 
 
