@@ -41,6 +41,34 @@ _REWRITING = frozenset(
     }
 )
 _OVERRIDING = frozenset({b"x-http-method", b"x-http-method-override", b"x-method-override"})
+# What clients and the proxies that log people in say who somebody is, besides Authorization.
+_IDENTIFYING = frozenset(
+    {
+        b"cf-access-jwt-assertion",
+        b"proxy-authorization",
+        b"remote-user",
+        b"x-access-token",
+        b"x-amzn-oidc-data",
+        b"x-amzn-oidc-identity",
+        b"x-api-key",
+        b"x-auth-request-access-token",
+        b"x-auth-request-email",
+        b"x-auth-request-user",
+        b"x-auth-token",
+        b"x-authenticated-user",
+        b"x-client-cert",
+        b"x-forwarded-access-token",
+        b"x-forwarded-client-cert",
+        b"x-forwarded-email",
+        b"x-forwarded-user",
+        b"x-goog-iap-jwt-assertion",
+        b"x-ms-client-principal",
+        b"x-remote-user",
+        b"x-session-token",
+        b"x-ssl-client-cert",
+        b"x-user-id",
+    }
+)
 _FOR_THE_APP = frozenset({b"if-match", b"if-unmodified-since", b"expect"})
 _CONDITIONS = frozenset({b"if-none-match", b"if-modified-since"})
 _READ = (
@@ -48,6 +76,7 @@ _READ = (
     | _OVERRIDING
     | _FOR_THE_APP
     | _CONDITIONS
+    | _IDENTIFYING
     | {b"authorization", b"cache-control", b"cookie", b"pragma", b"range"}
 )
 _WANTS = frozenset({b"max-age", b"min-fresh", b"max-stale"})
@@ -63,8 +92,9 @@ class Passage(msgspec.Struct, frozen=True, kw_only=True):
         reason: why not, where one of them is false.
         only_if_cached: whether it wants 504 rather than wait for the app (RFC 9111, section 5.2.1.7).
         has_credentials: whether it has an Authorization field.
-        is_personal: whether it may be answered only from what is explicitly for everyone: it has credentials, or a
-            cookie that counts. It should not queue behind others for a response that nobody may share.
+        is_personal: whether it may be answered only from what is explicitly for everyone: it has credentials, a
+            cookie that counts, or another field that says who somebody is. It should not queue behind others for a
+            response that nobody may share.
         has_condition: whether the client has a copy: If-None-Match or If-Modified-Since.
         has_range: whether it asks for a part.
         wants: what its Cache-Control says, where that counts; None for nothing.
@@ -138,7 +168,11 @@ def _special(method: str, found: list[tuple[bytes, bytes]], profile: Profile) ->
     control = _control(found, names)
     flags = control.flags
     has_credentials = b"authorization" in names
-    has_cookie = b"cookie" in names and not profile.shares_cookies and _cookie_counts(found, profile.ignored_cookies)
+    is_personal = not profile.shares_cookies and (
+        has_credentials
+        or not names.isdisjoint(_IDENTIFYING)
+        or (b"cookie" in names and _cookie_counts(found, profile.ignored_cookies))
+    )
     no_store = b"no-store" in flags
     reason = Reason.REQUEST_NO_STORE if no_store else Reason.HEAD if method == "HEAD" else Reason.NONE
     wants = control if profile.heeds_client and (b"no-cache" in flags or control.seconds.keys() & _WANTS) else None
@@ -149,7 +183,7 @@ def _special(method: str, found: list[tuple[bytes, bytes]], profile: Profile) ->
         reason=reason,
         only_if_cached=b"only-if-cached" in flags,
         has_credentials=has_credentials,
-        is_personal=has_cookie or (has_credentials and not profile.shares_cookies),
+        is_personal=is_personal,
         has_condition=not names.isdisjoint(_CONDITIONS),
         has_range=b"range" in names,
         wants=wants,

@@ -118,7 +118,8 @@ def variant(key: Key, vary: Iterable[bytes], fields: Iterable[tuple[bytes, bytes
         if found is None:
             parts.append(b"\0")  # absent is not the same as empty
         else:
-            found = _evened(name, found, loose=loose)
+            # Long ones are the client's to choose, and would fill the memory of the short ones.
+            found = (_evened if len(found) <= 256 else _evened.__wrapped__)(name, found, loose=loose)
             parts += (b"\1", _length(len(found)), found)
     full = b"".join(parts)
     return Key(full, blake2b(full, digest_size=32).digest(), key.url)
@@ -179,6 +180,7 @@ def _version_with(release: bytes, extra: bytes) -> tuple[bytes, bytes]:
     return suffix, blake2b(suffix, digest_size=8).digest()
 
 
+@lru_cache(maxsize=1024)
 def _evened(name: bytes, value: bytes, *, loose: bool) -> bytes:
     if name in _EXACT:
         return value.strip(b" \t")

@@ -6,19 +6,12 @@ invalid. How bold all of them are is the profile's to say.
 """
 
 from hotplate.cache.asking import PLAIN, Passage, ask
+from hotplate.cache.freshness import Response
 from hotplate.cache.invalidation import invalidates
 from hotplate.cache.reasons import Reason
 from hotplate.cache.reusing import Use, Verdict, is_early, reuse
-from hotplate.cache.storing import (
-    Freshened,
-    Refused,
-    Response,
-    finish,
-    freshen,
-    judge,
-    keep_seconds,
-    revalidation_fields,
-)
+from hotplate.cache.storing import Refused, finish, judge, keep_seconds
+from hotplate.cache.validation import Freshened, freshen, revalidation_fields
 
 __all__ = [
     "PLAIN",

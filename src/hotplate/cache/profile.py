@@ -30,6 +30,8 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
             RFC 9111, section 3.5 has it; those who write it are seldom aware of that.
         loose_vary: whether request fields match in spite of white space after commas, or the order of languages;
             apps look at both.
+        implied_vary: request fields that a response depends on unless the app says that it is for everyone: some apps
+            choose the language and leave Vary out.
         counts_delay: whether the time the app took counts as age (RFC 9111, section 4.2.3), where it sent no Age: it
             does where the app asks another server.
         beta: how eager early refresh is (Vattani et al. 2015); 0 for none.
@@ -51,6 +53,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     must_understand: bool = False
     shares_authorized: bool = False
     loose_vary: bool = False
+    implied_vary: tuple[bytes, ...] = (b"accept", b"accept-language")
     counts_delay: bool = False
     beta: float = 1.0
     keep: float = 3600.0
@@ -123,6 +126,7 @@ def rfc(*, ignored_cookies: tuple[bytes, ...] = (), hosts: frozenset[bytes] = fr
         must_understand=True,
         shares_authorized=True,
         loose_vary=True,
+        implied_vary=(),
         counts_delay=True,
         ignored_cookies=ignored_cookies,
         hosts=hosts,

@@ -46,7 +46,7 @@ class Reason(StrEnum):
     VARY_STAR = "vary-star", "its Vary says *, or cannot be understood"
     VARY_MANY = "vary-many", "its Vary names more fields than are compared"
     AUTHORIZATION = "authorization", "the request has credentials, and the response does not say public or s-maxage"
-    COOKIE = "cookie", "the request has a cookie, and the response does not say that it is for everyone"
+    COOKIE = "cookie", "the request says who somebody is, and the response does not say that it is for everyone"
     NO_FRESHNESS = "no-freshness", "the response does not say how long it is fresh"
     NO_CACHE = "no-cache", "the response says no-cache"
     STALE = "stale", "the response is stale on arrival"

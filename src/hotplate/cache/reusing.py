@@ -80,7 +80,7 @@ def reuse(entry: Entry, passage: Passage, now: float, profile: Profile, draw: fl
         if ttl < entry.cost * _MOST_EARLY * profile.beta and is_early(ttl, entry.cost, draw, profile.beta):
             return Verdict(Use.EARLY, age, ttl)
         return Verdict(_FRESH, age, ttl)
-    return _otherwise(entry, passage, profile, age, since)
+    return _otherwise(entry, passage, age, since)
 
 
 def is_early(ttl: float, cost: float, draw: float, beta: float = 1.0) -> bool:
@@ -96,7 +96,7 @@ def is_early(ttl: float, cost: float, draw: float, beta: float = 1.0) -> bool:
     return cost * beta * -log(max(draw, _LEAST_DRAW)) >= ttl
 
 
-def _otherwise(entry: Entry, passage: Passage, profile: Profile, age: float, since: float) -> Verdict:
+def _otherwise(entry: Entry, passage: Passage, age: float, since: float) -> Verdict:
     ttl = entry.lifetime - age
     if not entry.status:
         return Verdict(Use.UNUSABLE, age, ttl, reason=Reason.MARKER)
@@ -111,8 +111,7 @@ def _otherwise(entry: Entry, passage: Passage, profile: Profile, age: float, sin
     if wants is not None and _refuses(wants, age, ttl):
         return Verdict(Use.REVALIDATE, age, ttl, on_error, Reason.CLIENT)
     if ttl > 0:
-        is_soon = is_early(ttl, entry.cost, 1.0, profile.beta)
-        return Verdict(Use.EARLY if is_soon else Use.FRESH, age, ttl)
+        return Verdict(Use.FRESH, age, ttl)
     if not entry.must_revalidate and (-ttl < entry.swr or (wants and -ttl < wants.seconds.get(b"max-stale", 0))):
         return Verdict(Use.STALE, age, ttl, on_error, Reason.EXPIRED)
     return Verdict(Use.REVALIDATE, age, ttl, on_error, Reason.EXPIRED)

@@ -82,8 +82,16 @@ def parse_rule(text: str) -> tuple[re.Pattern[bytes], Rule]:
         vary=tuple(sorted(name.lower().encode() for name in _members(text, values.get("vary")))),
         is_default=True,
     )
-    choices = b".*".join(re.escape(part) for part in path.encode().split(b"*"))
-    return re.compile(choices, re.DOTALL), rule
+    return _pattern(path.encode()), rule
+
+
+def _pattern(path: bytes) -> re.Pattern[bytes]:
+    first, *others = (re.escape(part) for part in path.split(b"*"))
+    if not others:
+        return re.compile(first)
+    # The first place where a part fits is the right one, so a long path is not tried again and again.
+    between = b"".join(b"(?>.*?%b)" % part for part in others[:-1])
+    return re.compile(b"%b%b.*%b" % (first, between, others[-1]), re.DOTALL)
 
 
 def _seconds(rule: str, text: str) -> float:
