@@ -47,14 +47,14 @@ def run_app(**flags: object) -> int:
     Raises:
         HotplateError: it cannot start.
     """
-    from hotplate.cache import routes
+    from hotplate.cache.routes import Routes
     from hotplate.cli import early
     from hotplate.settings import resolve
     from hotplate.supervisor import master
 
     cwd = Path.cwd()
     resolved = resolve(flags, os.environ, cwd)
-    routes.of(resolved.settings, resolved.origins["cache_routes"])
+    Routes(resolved.settings.cache_routes)  # refuses what is no rule, before anything is started
     with _journal(resolved) as journal:
         try:
             journal.opening(early.find(resolved, cwd, os.environ))
