@@ -13,9 +13,11 @@ from hotplate.settings.units import parse_duration
 
 _HINT = "Write it as in '/articles/* ttl=60s swr=30s sie=10m tags=articles,front vary=accept-language'."
 _NAME = re.compile(r"[!#$%&'+\-.^_`|~0-9A-Za-z]+", re.ASCII)
-# Paths that servers and apps read in more than one way never match (web cache deception): dot segments and separators,
-# encoded or not, doubled slashes, path parameters, and what no URL holds unencoded.
-_AMBIGUOUS = re.compile(rb"//|;|\\|%2f|%5c|%3b|%00|/(?:\.|%2e){1,2}(?:/|$)|[^!-~]", re.IGNORECASE)
+_TAG = re.compile(r"[!-+\--~]{1,256}", re.ASCII)
+# Paths that proxies and apps read in more than one way match no `*` (web cache deception): dot segments and separators,
+# encoded once or twice, doubled slashes, path parameters, and what no URL holds unencoded.
+_AMBIGUOUS = re.compile(rb"//|;|\\|%(?:25)*(?:2f|5c|3b|00)|/(?:\.|%(?:25)*2e){1,2}(?:/|$)|[^!-~]", re.IGNORECASE)
+_OPTIONS = frozenset({"ttl", "swr", "sie", "tags", "vary"})
 
 
 class Routes:
@@ -43,7 +45,8 @@ class Routes:
         """Return the rule for a path, as it was sent; None for none, and for a path that could mean another one."""
         for pattern, rule in self._rules:
             if pattern.fullmatch(path):
-                return None if _AMBIGUOUS.search(path) else rule
+                # Without a `*` the operator has named this very path.
+                return None if pattern.flags & re.DOTALL and _AMBIGUOUS.search(path) else rule
         return None
 
 
@@ -61,25 +64,26 @@ def parse_rule(text: str) -> tuple[re.Pattern[bytes], Rule]:
         >>> parse_rule("/a/* ttl=1m tags=a,b")[1].tags
         ('a', 'b')
     """
-    path, *options = text.split()
-    if not path.startswith("/") or not path.isascii():
-        raise _refusal(text, "it does not begin with a path")
-    said = [option.partition("=") for option in options]
-    names = [name for name, _, _ in said]
-    unknown = [name for name in names if name not in {"ttl", "swr", "sie", "tags", "vary"}]
-    if unknown:
-        raise _refusal(text, f"it has no option {unknown[0]}")
-    if len(set(names)) < len(names):
-        raise _refusal(text, "an option stands there twice")
-    values = {name: value for name, _, value in said}
-    if "ttl" not in values:
-        raise _refusal(text, "it does not say how long: ttl is missing")
+    path, *options = text.split() or [""]
+    if not path.startswith("/") or not path.isascii() or "?" in path or "#" in path:
+        raise _refusal(text, "it does not begin with a path, which has no query and is percent-encoded")
+    values: dict[str, str] = {}
+    for option in options:
+        name, _, value = option.partition("=")
+        if name not in _OPTIONS:
+            raise _refusal(text, f"{option!r} is none of its options")
+        if name in values:
+            raise _refusal(text, f"{name} stands there twice")
+        values[name] = value
+    ttl = _seconds(text, "ttl", values.get("ttl", "0"))
+    if not ttl:
+        raise _refusal(text, "it does not say how long: ttl is missing, or 0")
     rule = Rule(
-        ttl=_seconds(text, values["ttl"]),
-        swr=_seconds(text, values.get("swr", "0")),
-        sie=_seconds(text, values.get("sie", "0")),
-        tags=tuple(_members(text, values.get("tags"))),
-        vary=tuple(sorted(name.lower().encode() for name in _members(text, values.get("vary")))),
+        ttl=ttl,
+        swr=_seconds(text, "swr", values.get("swr", "0")),
+        sie=_seconds(text, "sie", values.get("sie", "0")),
+        tags=_members(text, "tags", values, _TAG),
+        vary=tuple(sorted({name.lower().encode() for name in _members(text, "vary", values, _NAME)})),
         is_default=True,
     )
     return _pattern(path.encode()), rule
@@ -94,22 +98,22 @@ def _pattern(path: bytes) -> re.Pattern[bytes]:
     return re.compile(b"%b%b.*%b" % (first, between, others[-1]), re.DOTALL)
 
 
-def _seconds(rule: str, text: str) -> float:
+def _seconds(rule: str, name: str, text: str) -> float:
     try:
         seconds = parse_duration(text)
     except RefusedError:
-        raise _refusal(rule, f"{text!r} is not a duration") from None
+        raise _refusal(rule, f"'{name}={text}' is not a duration") from None
     if seconds > MOST_SECONDS:
-        raise _refusal(rule, f"{text!r} is longer than any cache keeps a page")
+        raise _refusal(rule, f"'{name}={text}' is longer than any cache keeps a page")
     return seconds
 
 
-def _members(rule: str, text: str | None) -> list[str]:
-    if text is None:
-        return []
-    members = list(dict.fromkeys(text.split(",")))
-    if not all(_NAME.fullmatch(member.replace(":", "")) for member in members):
-        raise _refusal(rule, f"{text!r} is not a list of names")
+def _members(rule: str, name: str, values: dict[str, str], form: re.Pattern[str]) -> tuple[str, ...]:
+    if name not in values:
+        return ()
+    members = tuple(dict.fromkeys(values[name].split(",")))
+    if not all(form.fullmatch(member) for member in members):
+        raise _refusal(rule, f"'{name}={values[name]}' is not a list of names")
     return members
 
 
