@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import threading
 from pathlib import Path
 
 import pytest
@@ -65,16 +64,10 @@ def test_a_version_that_fails_leaves_the_old_one_serving(tmp_path: Path, fault: 
 
 def test_a_request_in_flight_is_finished_by_the_old_version(tmp_path: Path) -> None:
     """A long request is neither cut off nor does it hold the reload up."""
-    (tmp_path / "hold").touch()
     with instance(tmp_path, HELLO, "--workers", "1") as site:
-        answers: list[bytes] = []
-        slow = threading.Thread(target=lambda: answers.append(site.get("/hold").body))
-        slow.start()
-        wait_until(lambda: site.status()["totals"]["in_flight"] == 1, what="the request is in flight")
-        (tmp_path / "app.py").write_text(HELLO.replace('"1"', '"2"'))
-        assert site.command("reload").returncode == 0
-        assert site.get().body == b"2"
-        assert answers == []
-        (tmp_path / "hold").unlink()
-        slow.join(60)
+        with site.held() as answers:
+            (tmp_path / "app.py").write_text(HELLO.replace('"1"', '"2"'))
+            assert site.command("reload").returncode == 0
+            assert site.get().body == b"2"
+            assert answers == []
         assert answers == [b"1"]

@@ -55,16 +55,10 @@ def test_a_dead_generation_is_replaced_and_its_workers_serve_on(tmp_path: Path) 
 
 def test_workers_of_a_killed_master_finish_and_go(tmp_path: Path) -> None:
     """Nobody is left behind: what is in flight is answered, then the workers end."""
-    (tmp_path / "hold").touch()
     with instance(tmp_path, HELLO, "--workers", "2") as site:
         processes = site.tree()
-        answers: list[bytes] = []
-        slow = threading.Thread(target=lambda: answers.append(site.get("/hold").body))
-        slow.start()
-        wait_until(lambda: site.status()["totals"]["in_flight"] == 1, what="the request is in flight")
-        site.process.kill()
-        (tmp_path / "hold").unlink()
-        slow.join(60)
+        with site.held() as answers:
+            site.process.kill()
         assert answers == [b"1"]
         wait_until(lambda: not any(_alive(process) for process in processes[1:]), what="all have gone")
 
@@ -84,7 +78,6 @@ def test_a_crash_loop_backs_off_and_says_so(tmp_path: Path) -> None:
 
 def test_a_hung_request_ends_alone(tmp_path: Path) -> None:
     """Its client gets 504, its stack is in the log, its worker is replaced when the other requests in it are done."""
-    (tmp_path / "hold").touch()
     with instance(tmp_path, HANGING, "--workers", "1", "--timeout", "5s", "--threads", "4") as site:
         first = site.workers()[0]
         hung: list[int] = []
@@ -111,18 +104,12 @@ def test_a_worker_is_recycled_without_loss(tmp_path: Path) -> None:
 
 def test_stop_lets_requests_finish(tmp_path: Path) -> None:
     """`hotplate stop` returns when all is over; what was in flight was answered."""
-    (tmp_path / "hold").touch()
     with instance(tmp_path, HELLO, "--workers", "2") as site:
         processes = site.tree()
-        answers: list[bytes] = []
-        slow = threading.Thread(target=lambda: answers.append(site.get("/hold").body))
-        slow.start()
-        wait_until(lambda: site.status()["totals"]["in_flight"] == 1, what="the request is in flight")
         stop = threading.Thread(target=lambda: site.command("stop"))
-        stop.start()
-        site.until_logged("Stopping")
-        (tmp_path / "hold").unlink()
-        slow.join(60)
+        with site.held() as answers:
+            stop.start()
+            site.until_logged("Stopping")
         stop.join(60)
         assert answers == [b"1"]
         wait_until(lambda: not any(_alive(process) for process in processes), what="all have gone")

@@ -40,20 +40,6 @@ def scope_of(**changes: Any) -> Scope:
     }
 
 
-@pytest.fixture(scope="module")
-def bare() -> Iterator[Address]:
-    """Granian's data plane with nothing between it and the app."""
-    with plane("bare") as address:
-        yield address
-
-
-@pytest.fixture(scope="module")
-def front() -> Iterator[Address]:
-    """The data plane with hygiene, forwarded headers and health, at their defaults."""
-    with plane("front") as address:
-        yield address
-
-
 # ---------------------------------------------------------------- against the real data plane
 
 

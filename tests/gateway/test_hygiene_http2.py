@@ -2,28 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from tests.gateway.corpus.http2 import CASES2, PLAIN, Case2, ask
 from tests.gateway.corpus.plane import Address, plane
 
 by_name = pytest.mark.parametrize("case", CASES2, ids=lambda case: case.name)
-
-
-@pytest.fixture(scope="module")
-def bare() -> Iterator[Address]:
-    """Granian's data plane with nothing between it and the app."""
-    with plane("bare") as address:
-        yield address
-
-
-@pytest.fixture(scope="module")
-def front() -> Iterator[Address]:
-    """The layers in front of the app, at their defaults."""
-    with plane("front") as address:
-        yield address
 
 
 @by_name

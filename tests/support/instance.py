@@ -112,6 +112,20 @@ class Instance:
         finally:
             connection.close()
 
+    @contextmanager
+    def held(self) -> Iterator[list[bytes]]:
+        """Have a request to /hold in flight, let go when the block ends; gives its answer, once there is one."""
+        (self.folder / "hold").touch()
+        answers: list[bytes] = []
+        asking = threading.Thread(target=lambda: answers.append(self.get("/hold").body))
+        asking.start()
+        wait_until(lambda: self.status()["totals"]["in_flight"] == 1, what="the request is in flight")
+        try:
+            yield answers
+        finally:
+            (self.folder / "hold").unlink()
+            asking.join(60)
+
     def tree(self) -> list[psutil.Process]:
         """All its processes."""
         with suppress(psutil.NoSuchProcess):
