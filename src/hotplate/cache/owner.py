@@ -21,7 +21,7 @@ class Owner(NamedTuple):
     Args:
         pid: its number.
         born: when it began, in ticks of the kernel; 0 where that cannot be known.
-        space: which start of the machine and which numbering (container) `pid` belongs to.
+        space: which start of the machine (upper 32 bits) and which numbering, as containers have, `pid` belongs to.
     """
 
     pid: int
@@ -39,8 +39,15 @@ def me() -> Owner:
     return _me(os.getpid())
 
 
+def is_foreign(owner: Owner) -> bool:
+    """Whether the process is of a container that is not this one, or of one that has ended: it cannot be known."""
+    return owner.space != _space()
+
+
 def is_gone(owner: Owner) -> bool:
     """Whether it is certain that the process no longer runs; one of another container is given the benefit."""
+    if owner.space >> 32 != _space() >> 32:
+        return True
     if owner.space != _space():
         return False
     born = _born(owner.pid)
@@ -63,7 +70,7 @@ def _space() -> int:
         numbering = os.stat("/proc/self/ns/pid").st_ino  # noqa: PTH116 - a link into the kernel, not a path
     except OSError:
         numbering = 0
-    return _number(b"%d %d" % (boot(), numbering))
+    return (boot() >> 31) << 32 | numbering & 0xFFFFFFFF
 
 
 @cache
