@@ -43,14 +43,15 @@ class Vary(NamedTuple):
 
 
 def gathered(fields: Iterable[tuple[bytes, bytes]], wanted: Collection[bytes]) -> dict[bytes, list[bytes]]:
-    """Return the lines of the wanted fields, by name, in their order.
+    """Return the lines of the wanted fields, by name, in their order; names in upper case are found as well.
 
     Example:
         >>> gathered([(b"vary", b"a"), (b"date", b"x"), (b"vary", b"b")], {b"vary"})
         {b'vary': [b'a', b'b']}
     """
     found: dict[bytes, list[bytes]] = {}
-    for name, value in fields:
+    for any_case, value in fields:
+        name = any_case.lower()
         if name in wanted:
             found.setdefault(name, []).append(value)
     return found
@@ -86,14 +87,14 @@ def storable(fields: Iterable[tuple[bytes, bytes]], withheld: Collection[bytes] 
     """Return the fields that are stored: without those of the connection and those that Connection names.
 
     Args:
-        fields: of a response, with lower-case names.
+        fields: of a response; their names are stored in lower case.
         withheld: names of further ones to leave out.
 
     Example:
         >>> storable([(b"connection", b"a"), (b"a", b"1"), (b"b", b"2")])
         [(b'b', b'2')]
     """
-    fields = list(fields)
+    fields = [(name.lower(), value) for name, value in fields]
     left_out = _NOT_STORED.union(withheld)
     nominated = {
         part.strip(b" \t").lower() for name, value in fields if name == b"connection" for part in value.split(b",")

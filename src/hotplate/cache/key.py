@@ -21,7 +21,8 @@ _length = Struct(">I").pack
 _DEFAULT_PORT = {"http": b":80", "https": b":443"}
 # Lists in which white space around commas and the case of letters mean nothing (RFC 9110, section 12.5).
 _LISTS = frozenset({b"accept", b"accept-charset", b"accept-encoding", b"accept-language"})
-_EXACT = frozenset({b"cookie", b"authorization"})
+# Who can read a store shall not be able to log in with what is found there.
+_SECRETS = frozenset({b"authorization", b"cookie", b"proxy-authorization"})
 
 
 class Key(msgspec.Struct, frozen=True, gc=False):
@@ -111,7 +112,8 @@ def variant(key: Key, vary: Iterable[bytes], fields: Iterable[tuple[bytes, bytes
             before = values.get(name)
             joint = b"; " if name == b"cookie" else b", "  # RFC 9113, section 8.2.3
             values[name] = value if before is None else before + joint + value
-    parts = [key.full]
+    # No URL's key begins with this byte: theirs begin with a length of four bytes.
+    parts = [b"\1", _length(len(key.full)), key.full]
     for name in names:
         parts += (_length(len(name)), name)
         found = values.get(name)
@@ -182,8 +184,8 @@ def _version_with(release: bytes, extra: bytes) -> tuple[bytes, bytes]:
 
 @lru_cache(maxsize=1024)
 def _evened(name: bytes, value: bytes, *, loose: bool) -> bytes:
-    if name in _EXACT:
-        return value.strip(b" \t")
+    if name in _SECRETS:
+        return blake2b(value.strip(b" \t")).digest()
     if name in _LISTS:
         parts = [part.replace(b" ", b"").replace(b"\t", b"").lower() for part in value.split(b",")]
         if loose and name == b"accept-language":

@@ -25,7 +25,7 @@ class Refused(msgspec.Struct, frozen=True):
     Args:
         reason: with words in `reason.text`.
         seconds: for which the next requests for this URL are not to wait for each other (hit-for-miss); 0 for none:
-            the reason is this one request's.
+            the reason is this one request's, or one person's.
     """
 
     reason: Reason
@@ -64,7 +64,7 @@ def judge(passage: Passage, response: Response, profile: Profile, rule: Rule | N
     )
     if not reason:
         return entry
-    if reason in _THIS_REQUEST_S:
+    if reason in _THIS_REQUEST_S or passage.is_personal:
         return Refused(reason)
     return Refused(reason, profile.marker_error if response.status >= 500 else profile.marker)
 

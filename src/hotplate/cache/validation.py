@@ -56,7 +56,7 @@ def freshen(
     # An old Date says nothing of a response that was validated now.
     kept = [field for field in entry.fields if field[0] not in replaced and field[0] != b"date"]
     merged = [*kept, *(field for field in new if field[0] not in _KEPT)]
-    ages = [field for field in response.fields if field[0] == b"age"]
+    ages = [field for field in response.fields if field[0].lower() == b"age"]
     whole = response._replace(status=entry.status, fields=[*merged, *ages], tags=(*entry.tags, *response.tags))
     found = judge(msgspec.structs.replace(passage, store=True), whole, profile, rule)
     if isinstance(found, Entry):
