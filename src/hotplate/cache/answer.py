@@ -7,9 +7,8 @@ Age and Cache-Status, and passes the body on by reference.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from email.utils import formatdate
 
-from hotplate.cache import conditional, ranges, status
+from hotplate.cache import conditional, dates, ranges, status
 from hotplate.cache.conditional import Conditions, conditions
 from hotplate.cache.entry import Entry, Fields
 from hotplate.cache.etags import suffixed
@@ -76,14 +75,16 @@ class Prepared:
         """Return its age in whole seconds (RFC 9111, section 4.2.3); a clock that was set back makes it no younger."""
         entry = self.entry
         elapsed = now - entry.received
-        return min(_MOST_AGE, int(entry.age + elapsed if elapsed > 0 else entry.age))
+        age = entry.age + elapsed if elapsed > 0 else entry.age
+        return int(age) if 0 <= age < _MOST_AGE else _MOST_AGE
 
     def hit_fields(self, now: float) -> tuple[int, tuple[bytes, bytes], tuple[bytes, bytes]]:
         """Return its age, and Age and Cache-Status of a plain hit; they change once a second."""
         age = self.age(now)
         aged = self._aged
         if aged[0] != age:
-            ttl = min(_MOST_AGE, int(self.entry.lifetime)) - age
+            lifetime = self.entry.lifetime
+            ttl = (int(lifetime) if 0 <= lifetime < _MOST_AGE else _MOST_AGE) - age
             self._aged = aged = (age, (b"age", b"%d" % age), (b"cache-status", status.hit(ttl)))
         return aged
 
@@ -101,7 +102,7 @@ def prepare(entry: Entry, variants: Mapping[bytes, bytes] | None = None) -> Prep
     """
     fields = [field for field in entry.fields if field[0] not in _MADE_HERE and _is_safe(*field)]
     if not any(name == b"date" for name, _ in fields):  # RFC 9110, section 6.6.1
-        fields.append((b"date", http_date(entry.date or entry.received)))
+        fields.append((b"date", _date(entry.date or entry.received)))
     if entry.status in _BODILESS:
         return Prepared(entry, Shape(fields, b""), {})
     if not variants:
@@ -141,17 +142,12 @@ def merged_vary(fields: Fields) -> bytes:
     return value + b", Accept-Encoding" if value else b"Accept-Encoding"
 
 
-def http_date(seconds: float) -> bytes:
-    """Return wall-clock seconds as RFC 9110, section 5.6.7 writes them; the epoch for what no date can hold.
-
-    Example:
-        >>> http_date(784111777)
-        b'Sun, 06 Nov 1994 08:49:37 GMT'
-    """
+def _date(seconds: float) -> bytes:
+    """Return a date; the epoch for what no date can hold: what is in a store is not believed."""
     try:
-        return formatdate(seconds, usegmt=True).encode("ascii")
+        return dates.write(seconds)
     except (ValueError, OverflowError, OSError):
-        return b"Thu, 01 Jan 1970 00:00:00 GMT"
+        return dates.write(0)
 
 
 def answer(
@@ -178,21 +174,21 @@ def answer(
         told = (b"cache-status", cache_status)
     shape = prepared.coded.get(coding, prepared.plain) if coding else prepared.plain
     if asked is not None:
-        less = _less(prepared, method, asked, shape)
+        less = _less(prepared, method, asked, shape, now)
         if less is not None:
             code, fields, body = less
             return code, [*fields, age, told], body
     return prepared.entry.status, [*shape.fields, age, told], shape.body if method != "HEAD" else b""
 
 
-def _less(prepared: Prepared, method: str, asked: Conditions, shape: Shape) -> Answer | None:
+def _less(prepared: Prepared, method: str, asked: Conditions, shape: Shape, now: float) -> Answer | None:
     """Return what is due in place of the whole response, or None."""
-    tag = conditional.unchanged(prepared.entry, asked)
+    tag = conditional.unchanged(prepared.entry, asked, now)
     if tag is not None:
         return 304, _of_304(shape.fields, tag), b""
     if asked.range is None or method != "GET" or not _has_parts(prepared):
         return None
-    if not conditional.takes_range(prepared.entry, asked):
+    if not conditional.takes_range(prepared.entry, asked, now):
         return None
     return _part(prepared.plain, asked.range)
 

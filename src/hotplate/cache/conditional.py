@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from email.utils import parsedate_to_datetime
 from typing import NamedTuple
 
+from hotplate.cache import dates
 from hotplate.cache.entry import Entry
 from hotplate.cache.etags import held, same
 
@@ -55,7 +55,7 @@ def _gathered(found: list[tuple[bytes, bytes]]) -> Conditions:
     return Conditions(*values)
 
 
-def unchanged(entry: Entry, asked: Conditions) -> bytes | None:
+def unchanged(entry: Entry, asked: Conditions, now: float) -> bytes | None:
     """Return the tag for a 304 (empty where there is none), or None where the whole response is due.
 
     If-None-Match decides where there is one; If-Modified-Since is then not looked at (RFC 9110, section 13.2.2).
@@ -65,13 +65,13 @@ def unchanged(entry: Entry, asked: Conditions) -> bytes | None:
     if asked.if_none_match is not None:
         return held(asked.if_none_match, entry.etag)
     if asked.if_modified_since is not None:
-        since = _seconds(asked.if_modified_since)
+        since = dates.read(asked.if_modified_since, now)
         if since is not None and (entry.modified or entry.date or entry.received) <= since:
             return entry.etag
     return None
 
 
-def takes_range(entry: Entry, asked: Conditions) -> bool:
+def takes_range(entry: Entry, asked: Conditions, now: float) -> bool:
     """Whether a Range field counts: If-Range holds, or there is none (RFC 9110, section 13.1.5).
 
     A tag with a coding's suffix never holds: who has a part of that coding cannot go on with the plain bytes.
@@ -81,15 +81,6 @@ def takes_range(entry: Entry, asked: Conditions) -> bool:
     value = asked.if_range.strip(b" \t")
     if value.endswith(b'"'):
         return same(value, entry.etag)
-    since = _seconds(value)
+    since = dates.read(value, now)
     # A date is a strong validator only where it is older than the response by a second (section 8.8.2.2).
     return bool(entry.modified) and since == entry.modified and entry.date - entry.modified >= 1
-
-
-def _seconds(date: bytes) -> float | None:
-    """Return an HTTP-date as wall-clock seconds, None where it is none."""
-    try:
-        parsed = parsedate_to_datetime(date.decode("ascii"))
-        return parsed.timestamp() if parsed.tzinfo is not None else None
-    except (ValueError, OverflowError):
-        return None
