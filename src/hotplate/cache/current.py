@@ -7,9 +7,10 @@ in front of the app how long its response may be kept.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
+from enum import Enum
 from typing import Any, NamedTuple
 
 MOST_TAGS = 256  # more in one response or value, and it is not kept: every one is checked on every hit
@@ -29,6 +30,36 @@ class ViewRule(NamedTuple):
     swr: float
     tags: tuple[str, ...]
     vary: tuple[str, ...] = ()
+
+
+class Role(Enum):
+    """What a cached function is in the call that is being made.
+
+    Args:
+        PLAIN: a function like others.
+        VIEW: the view that answers the request.
+        COVERED: a view with other decorators above, which would be skipped if its value were kept.
+    """
+
+    PLAIN = 1
+    VIEW = 2
+    COVERED = 3
+
+
+Recognise = Callable[[Callable[..., Any], tuple[Any, ...], Mapping[str, Any] | None], Role]
+
+
+class Hooks:
+    """What frameworks have a say in; set by `hotplate.frameworks.views`.
+
+    Attributes:
+        recognise: given a cached function, its arguments and the scope of the request, if there is a cache in front,
+            says what it is. None where no framework is served.
+        surroundings: asked in the calling thread for what to enter in one that refreshes in the background.
+    """
+
+    recognise: Recognise | None = None
+    surroundings: Callable[[], Callable[[], AbstractContextManager[object]]] = staticmethod(lambda: nullcontext)
 
 
 class Making:

@@ -49,8 +49,9 @@ class Step(NamedTuple):
 
     Args:
         do: what to do.
-        look: where `do` is TAKE, what another process has put; where it is COMPUTE, the look whose token the result is
-            to be put with. Taken after the lease, so nothing that was computed before is computed again.
+        look: where `do` is TAKE, what another process has put; where it is COMPUTE, without a value, but with the token
+            that the result is to be put with: None where the store cannot be reached. Taken after the lease, so nothing
+            that was computed before is computed again.
         pause: seconds, where `do` is PAUSE.
     """
 
@@ -84,20 +85,22 @@ class Lead:
             return self._looked(usable)
         if not self._holds and flights.renewal.is_free(self.key):
             self._holds = flights.store.lease(self.key, LEASE)
-        if self._holds or flights.clock() - self._since >= most:
-            step = self._looked(usable)
-            if self._holds and step.do is Do.COMPUTE:
-                flights.renewal.keep(self.key)
+        step = self._looked(usable)
+        if self._holds and step.do is Do.COMPUTE:
+            flights.renewal.keep(self.key)
+        if self._holds or step.do is Do.TAKE or flights.clock() - self._since >= most:
             return step
-        look = flights.store.look(self.key)
-        if look.value is not None and usable(look):
-            return Step(Do.TAKE, look)
+        if step.look is None or step.look.token is None:  # nobody can put anything that would be found
+            return step
         pause, self._pause = self._pause, min(self._pause * 1.5, _LONGEST_PAUSE)
         return Step(Do.PAUSE, pause=pause)
 
     def _looked(self, usable: Usable) -> Step:
-        look = self._flights.store.look(self.key)
-        return Step(Do.TAKE if look.value is not None and usable(look) else Do.COMPUTE, look)
+        store = self._flights.store
+        look = store.look(self.key)
+        if look.value is None:
+            return Step(Do.COMPUTE, look)
+        return Step(Do.TAKE, look) if usable(look) else Step(Do.COMPUTE, Look(None, store.now()))
 
     def end(self, outcome: object = Nothing.ENDED) -> None:
         """Tell all waiters, here; those of other processes find what was put before. Only the first call counts."""

@@ -22,6 +22,11 @@ def settle(lead: Lead, usable: Usable, most: float) -> Step:
     return step
 
 
+async def step_soon(lead: Lead, usable: Usable, most: float, *, is_slow: bool) -> Step:
+    """Take one step, on a loop; see `settle_soon`."""
+    return await asyncio.to_thread(lead.step, usable, most) if is_slow else lead.step(usable, most)
+
+
 async def settle_soon(lead: Lead, usable: Usable, most: float, *, is_slow: bool) -> Step:
     """As `settle`, on a loop.
 
@@ -32,7 +37,7 @@ async def settle_soon(lead: Lead, usable: Usable, most: float, *, is_slow: bool)
         is_slow: of the store; its steps are then taken in the loop's default executor.
     """
     while True:
-        step = await asyncio.to_thread(lead.step, usable, most) if is_slow else lead.step(usable, most)
+        step = await step_soon(lead, usable, most, is_slow=is_slow)
         if step.do is not Do.PAUSE:
             return step
         await asyncio.sleep(step.pause)
