@@ -206,7 +206,7 @@ class LmdbStore(Versions):
             return None
         number = self.data
         try:
-            file = open_file(self._folder, self._limit, lambda: self.data)
+            file = open_file(self._folder, self._limit, self._current)
         except (lmdb.Error, OSError) as reason:
             self._opens_at = self._ticks() + _PAUSE
             self._data_note(reason)
@@ -217,6 +217,10 @@ class LmdbStore(Versions):
         self._data_fault = ""
         self._holder.file = file
         return file
+
+    def _current(self) -> int:
+        """Return the number of the clock's data file, of the clock as it is now."""
+        return self.data if self.now() is not None else 0
 
     def _change(self, work: Callable[[lmdb.Transaction, DataFile], T]) -> T | None:
         """Do something in a write transaction; None where it could not be done."""

@@ -75,9 +75,11 @@ class LocalStore:
         """Keep `value` for `seconds`, unless it was invalidated since `token`."""
         kept = _Kept(value, token, tuple(slots), self._clock() + seconds)
         with self._changing:
-            if seconds <= 0 or _cost(value) > self._limit or not self.valid(token, slots):
+            if not self.valid(token, slots):
                 return
             self._remove(key)
+            if seconds <= 0 or _cost(value) > self._limit:
+                return
             self._kept[key] = kept
             self._used += _cost(value)
             while self._used > self._limit:
