@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 import random
 import string
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
 from hashlib import blake2b
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
@@ -95,7 +97,7 @@ class Cachable:
     def __init__(self, function: Callable[..., Any], rules: Rules) -> None:
         self.function = function
         self.rules = rules
-        self.name = f"{function.__module__}.{function.__qualname__}"
+        self.name = f"{_module(function.__module__)}.{function.__qualname__}"
         self.tag = f"function:{self.name}"
         self.arguments = Arguments(function, self.name)
         self.values = Values(lambda: named_in(hints(function).get("return")))
@@ -241,6 +243,15 @@ class Cachable:
                         f"its tag {tag!r} names {name!r}, which is no argument of it",
                         f"Use one of {', '.join(self.arguments.names)}.",
                     )
+
+
+def _module(name: str) -> str:
+    """Return what others call a module: `python shop.py` invalidates what the workers, who import `shop`, have kept."""
+    if name != "__main__":
+        return name
+    main = sys.modules["__main__"]
+    spec = getattr(main, "__spec__", None)
+    return str(spec.name) if spec is not None else Path(getattr(main, "__file__", None) or name).stem
 
 
 def pack(held: Held) -> bytes:

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from hotplate.cache import waiting
 from hotplate.cache.calls import Cachable, Held, pack
+from hotplate.cache.counters import FUNCTION_MISSES, FUNCTION_STORED
 from hotplate.cache.current import MAKING, Making
 from hotplate.cache.flight import Do, Lead, Nothing, Step, Usable, Wait
 from hotplate.cache.service import Cache
@@ -204,6 +205,7 @@ def _computed(call: Call, token: Token | None, lead: Lead | None) -> Asks:
     making = Computing(call.digest, outer)
     outcome: object = Nothing.ENDED
     before = MAKING.set(making)
+    call.cache.counters.add(FUNCTION_MISSES)
     try:
         begun = time.perf_counter()
         value = yield Compute()
@@ -234,6 +236,7 @@ def _keep(call: Call, value: object, making: Making, token: Token | None, cost: 
             _log.warning("%s is not cached: it depends on %d tags", cachable.name, len(held.record.tags))
     else:
         call.cache.shelf.keep(call.digest, held, pack(held), token, slots, rules.ttl + rules.swr)
+        call.cache.counters.add(FUNCTION_STORED)
     return Kept(held, token, slots)
 
 

@@ -20,7 +20,8 @@ from hotplate.cache.stores.base import Look, Store
 Told = Callable[[object], None]
 Usable = Callable[[Look], bool]
 
-LEASE = 5.0  # seconds; what a computation on a dead machine can delay others at most
+LEASE = 5.0  # seconds, renewed meanwhile: what a computation on a machine that died can delay others
+LOCAL_LEASE = 60.0  # on one machine a store gives away what the dead held, so this is for those that hang
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.002, 0.05
 
 
@@ -84,9 +85,9 @@ class Lead:
         if not flights.store.is_shared:
             return self._looked(usable)
         if not self._holds and flights.renewal.is_free(self.key):
-            self._holds = flights.store.lease(self.key, LEASE)
+            self._holds = flights.store.lease(self.key, flights.lease)
         step = self._looked(usable)
-        if self._holds and step.do is Do.COMPUTE:
+        if self._holds and step.do is Do.COMPUTE and flights.store.is_slow:
             flights.renewal.keep(self.key)
         if self._holds or step.do is Do.TAKE or flights.clock() - self._since >= most:
             return step
@@ -180,7 +181,8 @@ class Flights:
         self.lock = threading.Lock()
         self.leads: dict[bytes, Lead] = {}
         self.waiting = 0
-        self.renewal = Renewal(store, LEASE, clock)
+        self.lease = LEASE if store.is_slow else LOCAL_LEASE
+        self.renewal = Renewal(store, self.lease, clock)
 
     def join(self, key: bytes) -> Lead | Wait | None:
         """Lead or wait; None where too many wait already: compute on your own, and put nothing."""

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from hotplate.cache.counters import Counters
 from hotplate.cache.flight import Flights
 from hotplate.cache.shelf import Shelf
 from hotplate.cache.stores.base import Store
@@ -31,9 +32,11 @@ class Cache:
     Args:
         store: where everything is kept.
         settings: `cache_memory`, `cache_wait` and `release` are read.
+        folder: where the processes of this machine meet; "" for none.
         release: version of the code, part of every key; by default that of the settings.
 
     Attributes:
+        counters: what this process and those it meets have counted.
         shelf: memory in front of the store, for responses and values alike; their keys cannot be equal.
         flights: who computes what.
         wait: seconds one waits for another's computation.
@@ -44,8 +47,10 @@ class Cache:
         5.0
     """
 
-    def __init__(self, store: Store, settings: Settings, release: str = "") -> None:
+    def __init__(self, store: Store, settings: Settings, folder: str = "", release: str = "") -> None:
         self.store = store
+        self.folder = folder
+        self.counters = Counters(Path(folder) if folder else None)
         self.shelf: Shelf[Any] = Shelf(store, settings.cache_memory)
         self.flights = Flights(store, _MOST_WAITING)
         self.wait = settings.cache_wait
@@ -84,7 +89,7 @@ def open_with(settings: Settings, folder: str = "", release: str = "") -> Cache:
         release: version of the code; by default the settings'.
     """
     global _cache
-    cache = Cache(_store(settings), settings, release)
+    cache = Cache(_store(settings, folder), settings, folder, release)
     with _opening:
         before, _cache = _cache, cache
     if before is not None:
@@ -118,11 +123,19 @@ def _opened() -> Cache:
     with _opening:
         if _cache is None:
             settings, folder, release = handed_on(os.environ)
-            _cache = Cache(_store(settings), settings, release)
+            _cache = Cache(_store(settings, folder), settings, folder, release)
         return _cache
 
 
-def _store(settings: Settings) -> Store:
+def _store(settings: Settings, folder: str) -> Store:
+    if settings.redis_url:
+        from hotplate.cache.stores.redis import RedisStore
+
+        return RedisStore(settings.redis_url, budget=settings.redis_timeout)
+    if folder:
+        from hotplate.cache.stores.lmdb import LmdbStore
+
+        return LmdbStore(Path(folder), settings.cache_size)
     return LocalStore(settings.cache_size)
 
 

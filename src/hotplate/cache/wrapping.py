@@ -11,9 +11,10 @@ from asyncio import _get_running_loop as running_loop
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from hotplate.cache import background, computing
+from hotplate.cache import background, computing, journal
 from hotplate.cache.calls import Cachable, Held, State
 from hotplate.cache.computing import Call
+from hotplate.cache.counters import FUNCTION_HITS, INVALIDATIONS, MICROSECONDS_SAVED
 from hotplate.cache.current import MAKING, Answering, Hooks, Making, Role, ViewRule
 from hotplate.cache.key import slot_of
 from hotplate.cache.service import current
@@ -51,7 +52,7 @@ def _sync(cachable: Cachable) -> Callable[..., Any]:
                 asks = functools.partial(computing.refreshed, call, held.record.fresh)
                 background.in_thread(cachable.name, lambda: computing.run(call, asks()))
             if state is not State.DEAD:
-                return _given(cachable, held, outer)
+                return _given(call, held, outer)
         # Waiting would stop the loop whose thread this is, perhaps with the very task that is waited for.
         patience = call.cache.wait if running_loop() is None else 0.0
         return computing.run(call, computing.had(call, patience))
@@ -83,7 +84,7 @@ def _async(cachable: Cachable) -> Callable[..., Any]:
                 asks = functools.partial(computing.refreshed, call, held.record.fresh)
                 background.as_task(cachable.name, lambda: computing.run_soon(call, asks()))
             if state is not State.DEAD:
-                return _given(cachable, held, outer)
+                return _given(call, held, outer)
         return await computing.run_soon(call, computing.had(call, call.cache.wait))
 
     async def refresh(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401  # the function's own
@@ -105,10 +106,13 @@ def _call(cachable: Cachable, args: tuple[Any, ...], kwargs: Mapping[str, Any]) 
     return Call(cachable, args, kwargs, content, cachable.digest(content, cache.release), cache)
 
 
-def _given(cachable: Cachable, held: Held, outer: Making | None) -> Any:  # noqa: ANN401  # the function's own
+def _given(call: Call, held: Held, outer: Making | None) -> Any:  # noqa: ANN401  # the function's own
+    count = call.cache.counters.add
+    count(FUNCTION_HITS)
+    count(MICROSECONDS_SAVED, int(held.record.cost * 1e6))
     if outer is not None:
         outer.add(held.record.tags)
-    return cachable.value(held)
+    return call.cachable.value(held)
 
 
 async def _looked(call: Call) -> Found[Any]:
@@ -168,7 +172,10 @@ def _tag_of_call(cachable: Cachable, args: tuple[Any, ...], kwargs: Mapping[str,
 def _finish(wrapper: Any, cachable: Cachable, refresh: Callable[..., Any]) -> Callable[..., Any]:  # noqa: ANN401  # a function, which gets attributes
     def invalidate(*args: Any, **kwargs: Any) -> None:  # noqa: ANN401  # the function's own
         tag = cachable.call_tag(cachable.content(args, kwargs)) if args or kwargs else cachable.tag
-        current().store.bump((slot_of(tag),))
+        cache = current()
+        cache.store.bump((slot_of(tag),))
+        cache.counters.add(INVALIDATIONS)
+        journal.note(cache.folder, "tag", (cachable.tag,), tags=(tag,))
 
     wrapper.invalidate = invalidate
     wrapper.refresh = refresh
