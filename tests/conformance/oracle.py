@@ -147,7 +147,7 @@ def _too_personal(step: Step, used: Used, stored: Stored) -> str:
     first = answered(used.origin.answer, used.origin.now, used.origin.answer.targeted)
     if _is_personal(used.origin.fields) and not _is_for_everyone(first, used.origin.answer):
         return "it was stored from a request with a cookie or credentials, and nothing said that it is for everyone"
-    latest = used.origin.confirmed[-1][0] if used.origin.confirmed else used.origin.answer
+    latest = next((answer for answer, _ in reversed(used.origin.confirmed) if answer.targeted), used.origin.answer)
     if _is_personal(step.fields) and used.how is not How.CONFIRMED and not _is_for_everyone(stored.response, latest):
         return "it was used for a request with a cookie or credentials, and nothing says that it is for everyone"
     return ""
