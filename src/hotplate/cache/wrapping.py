@@ -147,7 +147,8 @@ def _is_called(
     if Hooks.recognise is None or isinstance(outer, computing.Computing):
         return False
     answering = outer if isinstance(outer, Answering) else None
-    role = Hooks.recognise(wrapper, args, None if answering is None else answering.scope)
+    values = (*args, *kwargs.values()) if kwargs else args
+    role = Hooks.recognise(wrapper, values, None if answering is None else answering.scope)
     if role is Role.VIEW and answering is not None:
         rules = cachable.rules
         tags = (*sorted(cachable.tags(args, kwargs)), cachable.tag, *_tag_of_call(cachable, args, kwargs))
