@@ -6,6 +6,7 @@ import asyncio
 import logging
 from typing import Any
 
+from hotplate.cache.current import MAKING
 from hotplate.gateway import websockets
 from hotplate.gateway.refusal import refuse
 from hotplate.gateway.types import ASGIApp, Message, Receive, Scope, Send
@@ -32,6 +33,7 @@ def adapt(app: ASGIApp, host: Host, state: dict[str, Any] | None, sockets: OpenS
         exchange = scope.get("hotplate.exchange")
         if exchange is not None:
             exchange.task = asyncio.current_task()  # what the time-out is to cancel
+        MAKING.set(scope.get("hotplate.answering"))  # for as long as this task lives
         if state is not None:
             scope["state"] = state.copy()
         if scope["type"] == "websocket":

@@ -6,12 +6,13 @@ The client never waits for the copy: each message goes on at once. Only where wh
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Awaitable, Callable, Generator, Sequence
 from enum import Enum
 
 from hotplate.gateway.types import Message, Send
 
-Fields = list[tuple[bytes, bytes]]
+Field = tuple[bytes, bytes]
+Fields = list[Field]
 
 
 class Fate(Enum):
@@ -52,6 +53,7 @@ class Capture:
         begun: told of the status and fields (lower-case names) when the response starts; decides its fate.
         over: told, once, when the response has come to its end, before its last message goes on: of the copy of its
             body, or None where there is none (see `spoilt`). What it returns is awaited first.
+        extra: fields to be added to what the client gets; looked at when `begun` has returned.
 
     Attributes:
         started: whether the app has begun to answer.
@@ -60,14 +62,15 @@ class Capture:
         spoilt: why there is no copy although one was wanted; empty while there may be one.
     """
 
-    __slots__ = ("_begun", "_blocks", "_declared", "_largest", "_over", "_send", "_size", "_status",
+    __slots__ = ("_begun", "_blocks", "_declared", "_extra", "_largest", "_over", "_send", "_size", "_status",
                  "ended", "fate", "spoilt", "started")  # fmt: skip
 
-    def __init__(self, send: Send, largest: int, begun: Begun, over: Over) -> None:
+    def __init__(self, send: Send, largest: int, begun: Begun, over: Over, extra: Sequence[Field] = ()) -> None:
         self._send = send
         self._largest = largest
         self._begun = begun
         self._over = over
+        self._extra = extra
         self._status = 0
         self._blocks: list[bytes] = []
         self._size = 0
@@ -98,6 +101,8 @@ class Capture:
         fields = [(bytes(name).lower(), bytes(value)) for name, value in message.get("headers", ())]
         self._declared = _declared(fields)
         self.fate = self._begun(self._status, fields)
+        if self._extra:
+            message = {**message, "headers": [*message.get("headers", ()), *self._extra]}
         if self.fate is Fate.PASS:
             return self._send(message)
         if message.get("trailers"):

@@ -15,6 +15,7 @@ SECONDS = 120.0  # Varnish's default (`sub vcl_backend_response`, beresp.ttl of 
 SECONDS_OF_AN_ERROR = 1.0  # what failed just now may work now
 _MOST = 8192  # about 250 bytes each
 _IN_A_ROW = 16
+_SAMPLE = 31  # of the requests that a marker sends to the app, those whose number has none of these bits look again
 
 
 class Marker(NamedTuple):
@@ -36,6 +37,9 @@ class Markers:
         clock: monotonic seconds.
         most: how many are kept; the oldest go first.
 
+    Attributes:
+        has_paths: whether any path as a whole has ever been marked.
+
     Example:
         >>> markers = Markers(lambda: 0.0)
         >>> markers.refused(b"key", b"/path", "private", 120.0)
@@ -49,6 +53,8 @@ class Markers:
         self._lock = Lock()
         self._markers: dict[bytes, Marker] = {}
         self._in_a_row: dict[bytes, int] = {}
+        self._skipped = 0
+        self.has_paths = False
 
     def __len__(self) -> int:
         return len(self._markers)
@@ -62,6 +68,13 @@ class Markers:
             return marker.why
         self._markers.pop(key, None)
         return ""
+
+    def skips(self, key: bytes) -> bool:
+        """Whether a request is to go to the app at once; now and then one looks whether that is still so."""
+        if not self.find(key):
+            return False
+        self._skipped = count = self._skipped + 1
+        return count & _SAMPLE != 0
 
     def refused(self, key: bytes, path: bytes, why: str, seconds: float) -> None:
         """Note that the response for `key` could not be kept.
@@ -79,6 +92,7 @@ class Markers:
             count = self._in_a_row.pop(path, 0) + 1
             if count >= _IN_A_ROW:
                 self._add(path, why, seconds)
+                self.has_paths = True
             else:
                 self._in_a_row[path] = count
                 if len(self._in_a_row) > self._most:

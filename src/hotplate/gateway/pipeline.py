@@ -9,9 +9,11 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from hotplate.apps.load import LoadedApp
-from hotplate.gateway import asgi, wsgi
+from hotplate.cache.service import Cache
+from hotplate.gateway import asgi, cache, compressing, wsgi
 from hotplate.gateway.accesslog import access_log
 from hotplate.gateway.body_hygiene import guarded
+from hotplate.gateway.cache_kit import kit_of
 from hotplate.gateway.closing import Closing
 from hotplate.gateway.forwarded import forwarded
 from hotplate.gateway.health import health
@@ -35,6 +37,7 @@ class Parts(NamedTuple):
         sockets: where open WebSocket connections are noted.
         state: what the ASGI lifespan left; None where another server runs it.
         server: value of the Server field where the app sets none; empty for none.
+        cache: store, memory and flights of this process; None where nothing is to be answered from cache.
     """
 
     host: Background
@@ -43,13 +46,19 @@ class Parts(NamedTuple):
     sockets: OpenSockets
     state: dict[str, Any] | None
     server: bytes = b""
+    cache: Cache | None = None
 
 
 def build(loaded: LoadedApp, settings: Settings, parts: Parts) -> ASGIApp:
     """Return the pipeline around an app; read it from the bottom, as a request does."""
     limits = Limits.of(settings)
     app = _adapted(loaded, settings, parts)
-    # here: admission (a bounded wait, then 503), compression, cache
+    # here: admission (a bounded wait, then 503)
+    compressor = compressing.compressing(settings, parts.host)
+    if parts.cache is None or settings.cache == "off":
+        app = compressing.layer(app, compressor)
+    else:  # which compresses as well: what it keeps is the app's own bytes
+        app = cache.layer(app, kit_of(settings, parts.cache, parts.host, parts.metering, compressor))
     plain = _entered(app, settings, parts)
     app = forwarded(app, settings.trusted_proxies)
     app = guarded(app, limits, parts.host)

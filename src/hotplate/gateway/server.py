@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from hotplate import __version__
 from hotplate.apps.load import LoadedApp
+from hotplate.cache import service
 from hotplate.gateway import connections, pipeline
 from hotplate.gateway.closing import Closing
 from hotplate.gateway.dataplane import DataPlane
@@ -84,6 +85,7 @@ class Gateway:
                 closing=self.closing,
                 sockets=self._sockets,
                 state=self._lifespan.state if self._lifespan is not None else {},
+                cache=service.current() if self._settings.cache != "off" else None,
                 server=f"hotplate/{__version__}".encode() if self._settings.server_header else b"hotplate",
             ),
         )

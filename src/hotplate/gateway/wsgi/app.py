@@ -8,6 +8,7 @@ from collections.abc import Awaitable
 from contextvars import copy_context
 from functools import partial
 
+from hotplate.cache.current import MAKING
 from hotplate.gateway.types import ASGIApp, Receive, Scope, Send
 from hotplate.gateway.wsgi import body
 from hotplate.gateway.wsgi.host import Host
@@ -62,6 +63,8 @@ async def _with_body(response: Response, scope: Scope, host: Host, receive: Rece
 async def _answer(response: Response, scope: Scope, host: Host, content: body.Body | None) -> None:
     # What the app sets in context variables is this request's, from the app's first line to its close().
     run, respond = copy_context().run, response.respond
+    if (answering := scope.get("hotplate.answering")) is not None:
+        run(MAKING.set, answering)
     exchange = scope.get("hotplate.exchange")
     try:
         messages = await host.call(
