@@ -53,7 +53,7 @@ class Hooks:
     """What frameworks have a say in; set by `hotplate.frameworks.views`.
 
     Attributes:
-        recognise: given a cached function, the values of its arguments and the scope of the request, if there is a cache
+        recognise: given a cached function, its values and the scope of the request, if there is a cache
             in front, says what it is. None where no framework is served.
         surroundings: asked in the calling thread for what to enter in one that refreshes in the background.
     """
