@@ -114,7 +114,7 @@ class _Outward:
     """
 
     __slots__ = ("_codings", "_compressor", "_encoder", "_held", "_method", "_quick", "_secret", "_send",
-                 "_tags")  # fmt: skip
+                 "_tags", "_unsized")  # fmt: skip
 
     def __init__(
         self,
@@ -134,6 +134,7 @@ class _Outward:
         self._held: tuple[Message, Facts] | None = None
         self._encoder: Encoder | None = None
         self._quick = 0
+        self._unsized = False
 
     def __call__(self, message: Message) -> Awaitable[None]:
         kind = message["type"]
@@ -142,6 +143,9 @@ class _Outward:
                 return self._first(self._held, message)
             if self._encoder is not None:
                 return self._next(self._encoder, message)
+            if self._unsized:
+                # The server would tell the plain body's length, which no GET has.
+                return self._send({**message, "body": b""})
         elif kind == _START:
             return self._begin(message)
         elif self._held is not None and kind in _READ_BY_THE_SERVER:
@@ -161,6 +165,7 @@ class _Outward:
         if not self._codings:
             return self._send({**message, "headers": varied(fields)})
         if self._method == "HEAD":
+            self._unsized = True
             return self._send({**message, "headers": in_coding(fields, self._codings[0], None)})
         self._held = {**message, "headers": fields}, facts
         return _NOTHING
