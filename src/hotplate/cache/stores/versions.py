@@ -97,7 +97,7 @@ class Versions:
             self._look_after()
         words = self._words
         epoch, seq = token
-        if words[1] != epoch:
+        if words[1] != epoch or not epoch:
             return False
         for slot in slots:  # noqa: SIM110 - all() of a generator takes twice as long
             if words[slot + 8] > seq:
