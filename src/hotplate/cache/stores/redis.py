@@ -10,12 +10,11 @@ from __future__ import annotations
 import logging
 import threading
 import time
-import zlib
 from collections.abc import Callable, Collection, Sequence
 from secrets import token_hex
-from typing import NamedTuple
 from urllib.parse import quote
 
+from hotplate.cache.frame import pack_frame, parse
 from hotplate.cache.state_log import StateLog
 from hotplate.cache.stores.base import Look, StoreState, Token
 from hotplate.cache.stores.redis_clock import Names, bump, new_epoch
@@ -26,18 +25,14 @@ from hotplate.cache.stores.redis_scripts import BUMP, GREET, LEASE, LOOK, MOST_S
 from hotplate.cache.stores.redis_view import View
 from hotplate.cache.stores.redis_wire import Address, fault_of
 
+MOST_BYTES = 16_000_000  # of one value: larger ones would keep everybody else waiting
 BUDGET = 0.02  # seconds; Souin's storage timeout is 10 to 20 ms: a cache is not to be slower than the app
 _LONGEST = 366 * 86_400.0  # seconds; what lives longer than that is forgotten anyway
+_GONE = b"5000"  # milliseconds after which one who was expected to be heard of is gone, and its leases with it
 _ROOM_AGAIN = 10.0  # seconds without a refusal until there is said to be room again
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.0003, 0.002
 
 _log = logging.getLogger("hotplate.cache")
-
-
-class _Meta(NamedTuple):
-    token: Token
-    dies: float
-    slots: tuple[int, ...]
 
 
 class RedisStore:
@@ -79,7 +74,8 @@ class RedisStore:
         self._view.doubt()  # taken back when the link is up
         self._link = Link(self._address, self._names, budget)
         self._mirror = Mirror(self._address, self._names, budget, self._view)
-        self._link.on_up, self._link.on_down = self._mirror.link_up, self._mirror.link_down
+        self._link.on_up = self._mirror.link_up
+        self._link.on_down = self._mirror.link_down
         # Bound once: every hit in memory asks it.
         self.valid = self._view.valid
         self._mirror.start()
@@ -88,30 +84,31 @@ class RedisStore:
 
     def look(self, key: bytes) -> Look:
         """Return what is kept under `key`, if it is valid."""
-        return self._found(self._link.ask(LOOK.call(self._names.clock, self._entry + key.hex().encode()), LOOK))
+        return self._found(self._link.ask(LOOK.call(self._names.clock, self._at(key)), LOOK))
 
     def look_soon(self, key: bytes, told: Callable[[Look], None]) -> None:
         """Look without waiting; `told` hears of it, in any thread, exactly once and within the budget."""
-        command = LOOK.call(self._names.clock, self._entry + key.hex().encode())
+        command = LOOK.call(self._names.clock, self._at(key))
         self._link.submit(Operation(command, lambda reply: told(self._found(reply)), LOOK, is_urgent=True))
 
     def put(self, key: bytes, value: bytes, token: Token, slots: Sequence[int], seconds: float) -> None:
         """Keep `value` for `seconds`, unless one of `slots` or everything was invalidated since `token`; queued."""
-        if seconds <= 0 or len(slots) > MOST_SLOTS:
+        if seconds <= 0:
+            return
+        if len(slots) > MOST_SLOTS or len(value) > MOST_BYTES:
+            self.drop((key,))
             return
         seconds = min(seconds, _LONGEST)
-        head = f"{token.epoch} {token.seq} {time.time() + seconds!r}".encode()
-        tail = b"".join(b" %d" % slot for slot in slots)
-        meta = head + b" %d" % _checksum(head, tail, value) + tail
-        arguments = [b"%d" % token.epoch, b"%d" % token.seq, b"%d" % max(1, seconds * 1000), meta, value]
-        arguments += [b"%d" % slot for slot in slots]
-        command = PUT.call(self._names.clock, self._entry + key.hex().encode(), *arguments)
+        frame = pack_frame(value, token, slots, time.time() + seconds)
+        lifetime = b"%d" % max(1, seconds * 1000)
+        numbers = [b"%d" % number for number in (*token, *slots)]
+        command = PUT.call(self._names.clock, self._at(key), lifetime, frame, b" ".join(numbers), *numbers)
         self._link.submit(Operation(command, self._was_put, PUT))
 
     def drop(self, keys: Collection[bytes]) -> None:
         """Forget what is kept under `keys`; queued."""
         if keys:
-            self._link.submit(Operation((b"UNLINK", *(self._entry + key.hex().encode() for key in keys))))
+            self._link.submit(Operation((b"UNLINK", *(self._at(key) for key in keys))))
 
     def now(self) -> Token | None:
         """Return the clock; None where it is not known."""
@@ -134,12 +131,13 @@ class RedisStore:
 
     def lease(self, key: bytes, seconds: float) -> bool:
         """Try to become the one who computes `key`; also true where Redis cannot be asked, as work must go on."""
-        command = LEASE.call(self._lease + key.hex().encode(), self._names.who, b"%d" % max(1, seconds * 1000))
+        lifetime = b"%d" % max(1, seconds * 1000)
+        command = LEASE.call(self._lease_of(key), self._names.members, self._names.who, lifetime, _GONE)
         return self._link.ask(command, LEASE) != 0
 
     def release(self, key: bytes) -> None:
         """Give back a lease of this process; queued."""
-        self._link.submit(Operation(RELEASE.call(self._lease + key.hex().encode(), self._names.who), None, RELEASE))
+        self._link.submit(Operation(RELEASE.call(self._lease_of(key), self._names.who), None, RELEASE))
 
     def state(self) -> StoreState:
         """How it is doing; entries are not counted, and memory is that of the whole server."""
@@ -164,6 +162,12 @@ class RedisStore:
         self._link.close()
         self._mirror.close()
 
+    def _at(self, key: bytes) -> bytes:
+        return self._entry + key.hex().encode()
+
+    def _lease_of(self, key: bytes) -> bytes:
+        return self._lease + key.hex().encode()
+
     # ---------------------------------------------------------------- what Redis answered
 
     def _found(self, reply: object) -> Look:
@@ -175,12 +179,11 @@ class RedisStore:
             return Look(None, None)
         if len(reply) < 4:
             return Look(None, now)
-        try:
-            meta, value = _meta(reply[2], reply[3])
-            self._view.learn(now.epoch, now.seq, meta.slots, [int(last) for last in reply[4:]])
-        except (TypeError, ValueError, IndexError):
-            return Look(None, now)  # truncated, damaged, or not ours
-        return Look(value, meta.token, meta.slots, meta.dies)
+        frame = parse(reply[3]) if isinstance(reply[3], bytes) else None
+        if frame is None or reply[2] != _meta(frame.token, frame.slots):
+            return Look(None, now)  # cut off, damaged, or not ours
+        self._view.learn(now.epoch, now.seq, frame.slots, [int(last) for last in reply[4:]])
+        return Look(frame.payload, frame.token, frame.slots, frame.dies)
 
     def _was_put(self, reply: object) -> None:
         fault = fault_of(reply)
@@ -196,7 +199,7 @@ class RedisStore:
         order = _Order(self._view, self._link, slots)
         self._link.submit(Operation(command, order.done, script))
         seq = order.wait(until - time.monotonic())
-        command = UNHEARD.call(self._names.members, self._names.heard, b"%d" % seq)
+        command = UNHEARD.call(self._names.members, self._names.heard, b"%d" % seq, _GONE)
         pause = _FIRST_PAUSE
         while seq and time.monotonic() < until:
             reply = self._link.ask(command, UNHEARD, until - time.monotonic())
@@ -223,7 +226,7 @@ class _Order:
         if isinstance(reply, list):
             epoch, seq = int(reply[0]), int(reply[1])
             if self._slots is None:
-                self._view.forget()
+                self._view.renew(epoch, seq)
             else:
                 self._view.hear(epoch, seq, self._slots)
             # Nobody else follows the clock: nobody to wait for.
@@ -250,18 +253,6 @@ class _Order:
         return 0
 
 
-def _checksum(head: bytes, tail: bytes, value: bytes) -> int:
-    return zlib.crc32(value, zlib.crc32(tail, zlib.crc32(head)))
-
-
-def _meta(meta: bytes, value: bytes) -> tuple[_Meta, bytes]:
-    """Read what `put` wrote.
-
-    Raises:
-        ValueError: it is damaged. TypeError, IndexError: the same.
-    """
-    epoch, seq, dies, crc, *slots = meta.split(b" ")
-    head, tail = b" ".join((epoch, seq, dies)), b"".join(b" " + slot for slot in slots)
-    if int(crc) != _checksum(head, tail, value):
-        raise ValueError("damaged")
-    return _Meta(Token(int(epoch), int(seq)), float(dies), tuple(map(int, slots))), value
+def _meta(token: Token, slots: Sequence[int]) -> bytes:
+    """Return what scripts read of an entry; the frame around the value says the same, with a checksum."""
+    return b" ".join(b"%d" % number for number in (*token, *slots))

@@ -16,7 +16,8 @@ import re
 import threading
 import time
 from collections import deque
-from typing import Any
+from contextlib import suppress
+from typing import Any, NamedTuple
 
 from hotplate.cache.state_log import StateLog
 from hotplate.cache.stores.redis_clock import Names, greet, new_epoch
@@ -32,9 +33,18 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.02, 1.0
 _FACTS_EVERY = 10  # beats
 
 _JOIN, _BEAT, _ACKNOWLEDGED, _GREETED, _FACTS = "join", "beat", "acknowledged", "greeted", "facts"
+_EVERYTHING = ()  # in place of slots: a new epoch has begun
 _FACT = re.compile(r"^(used_memory|maxmemory|evicted_keys):(\d+)\r?$", re.MULTILINE)
 
 _log = logging.getLogger("hotplate.cache")
+
+
+class _Told(NamedTuple):
+    """What an announcement says; `slots` are None where there were too many to name."""
+
+    epoch: int
+    seq: int
+    slots: tuple[int, ...] | None
 
 
 class Mirror:
@@ -65,6 +75,7 @@ class Mirror:
         self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._replies: deque[str] = deque()  # what the replies under way are to
         self._asked = 0.0
+        self._generation = 0
         self._heard = 0  # the number of the last invalidation that was told
         self._told_seq = 0  # and what it must be at the next beat, at least
         self._beats = 0
@@ -76,8 +87,11 @@ class Mirror:
 
     def link_up(self) -> None:
         """Hear that there is a link: what is owed was made up for, and connections can be had."""
-        self._is_wanted.set()
+        # What was owed has a number now that we may not have been told of yet: know nothing until we have asked.
+        self._view.forget()
         self._view.assure()
+        self._is_wanted.set()
+        self._prod()
 
     def link_down(self) -> None:
         """Hear that there is none: nothing is believed, and no connection is tried."""
@@ -88,11 +102,14 @@ class Mirror:
         """Leave, so that nobody waits for us."""
         self._stopping.set()
         self._is_wanted.set()
+        self._prod()
+        if self._thread.is_alive():
+            self._thread.join(self._budget * 2 + 0.1)
+
+    def _prod(self) -> None:
         with self._waking:
             if not self._is_deaf:
                 os.eventfd_write(self._wake, 1)
-        if self._thread.is_alive():
-            self._thread.join(self._budget * 2 + 0.1)
 
     # ---------------------------------------------------------------- in the thread
 
@@ -175,6 +192,10 @@ class Mirror:
                 self._hear(wire, reply)
             else:
                 self._answer(wire, self._replies.popleft(), reply)
+        with suppress(BlockingIOError):
+            os.eventfd_read(self._wake)
+        if self._view.epoch() < 0 and _JOIN not in self._replies:
+            self._join(wire)
         if time.monotonic() < due:
             return
         if not is_asked:
@@ -184,7 +205,7 @@ class Mirror:
 
     def _join(self, wire: Wire) -> None:
         """Begin anew with the clock as it is when Redis answers; what it tells before that is part of the answer."""
-        self._view.forget()
+        self._generation = self._view.forget()
         self._beat(wire, b"", _JOIN)
 
     def _beat(self, wire: Wire, heard: bytes, kind: str) -> None:
@@ -201,13 +222,22 @@ class Mirror:
         if _JOIN in self._replies:
             return
         names = _names_of(push)
-        told = [_told(name[len(self._clock) + 1 :]) for name in names or () if name != self._clock]
-        if not told or not all(one is None or self._view.hear(*one) for one in told):
-            # Everything was flushed, the clock was lost or evicted, or a new epoch has begun.
+        announcements = [name[len(self._clock) + 1 :] for name in names or () if name != self._clock]
+        told = [one for one in map(_told, announcements) if one is not None]
+        begun = [one for one in told if one.slots == _EVERYTHING]
+        if not announcements or len(begun) > 1:
+            # Everything was flushed, the clock was lost or evicted, or it is not to be seen which epoch is the last.
             self._join(wire)
             return
+        for one in begun:
+            self._view.renew(one.epoch, one.seq)
+        for one in told:
+            # With an epoch that begins, invalidations of the one before may be told: they are over.
+            if one not in begun and not self._view.hear(*one) and not begun:
+                self._join(wire)
+                return
         # What others invalidated before comes in order, so this says of all up to here that we have heard of it.
-        self._heard = max(self._heard, *(one[1] for one in told if one is not None), 0)
+        self._heard = max(self._heard, *(one.seq for one in told), 0)
         wire.send(pack((b"ZADD", self._names.heard, b"%d" % self._heard, self._names.who)))
         self._replies.append(_ACKNOWLEDGED)
 
@@ -227,7 +257,9 @@ class Mirror:
         if kind == _JOIN:
             if _JOIN in self._replies:
                 return
-            self._view.begin(epoch, seq)
+            if not self._view.begin(epoch, seq, self._generation):
+                self._join(wire)
+                return
             self._heard = seq
             self._states.say("told", logging.INFO, f"Redis at {self._address.shown} tells of invalidations again")
         elif self._heard < self._told_seq:
@@ -251,20 +283,18 @@ def _names_of(push: list[Any]) -> list[bytes] | None:
     return None if push[1] is None else [bytes(name) for name in push[1]]
 
 
-def _told(announcement: bytes) -> tuple[int, int, tuple[int, ...] | None] | None:
-    """Return epoch, number and slots of an announcement, None for one that says nothing.
+def _told(announcement: bytes) -> _Told | None:
+    """Return what an announcement says, None for one that says nothing.
 
     Example:
-        >>> _told(b"5:11:7,12"), _told(b"5:11:?"), _told(b"test:ab")
-        ((5, 11, (7, 12)), (5, 11, None), None)
-        >>> _told(b"5:11:*")  # a new epoch, of which we know nothing yet
-        (-2, 11, ())
+        >>> _told(b"5:11:7,12"), _told(b"5:11:?").slots, _told(b"test:ab")
+        (_Told(epoch=5, seq=11, slots=(7, 12)), None, None)
     """
     words = announcement.split(b":")
     try:
-        epoch, seq = int(words[0]), int(words[1])
-        if words[2] == b"*":
-            return -2, seq, ()
-        return epoch, seq, None if words[2] == b"?" else tuple(map(int, words[2].split(b",")))
+        epoch, seq, what = int(words[0]), int(words[1]), words[2]
+        if what in {b"?", b"*"}:
+            return _Told(epoch, seq, _EVERYTHING if what == b"*" else None)
+        return _Told(epoch, seq, tuple(map(int, what.split(b","))))
     except (ValueError, IndexError):
         return None

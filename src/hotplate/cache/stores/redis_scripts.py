@@ -68,9 +68,9 @@ local words = {}
 for word in string.gmatch(meta, '%S+') do words[#words + 1] = word end
 local found = {clock[1], clock[2], meta, false}
 local fresh = words[1] == clock[1]
-if fresh and #words > 4 then
+if fresh and #words > 2 then
     local seq = tonumber(words[2])
-    for at, last in ipairs(redis.call('HMGET', KEYS[1], unpack(words, 5))) do
+    for at, last in ipairs(redis.call('HMGET', KEYS[1], unpack(words, 3))) do
         found[4 + at] = last or '0'
         if last and tonumber(last) > seq then fresh = false end
     end
@@ -85,20 +85,20 @@ return found
     2,
 )
 
-# clock, entry; epoch, seq, milliseconds, meta, value, slot ... -> whether it was kept
+# clock, entry; milliseconds, frame, meta, epoch, seq, slot ... -> whether it was kept
 PUT = Script(
     _CLOCK
     + """
-if clock[1] ~= ARGV[1] then return 0 end
+if clock[1] ~= ARGV[4] then return 0 end
 if #ARGV > 5 then
-    local seq = tonumber(ARGV[2])
+    local seq = tonumber(ARGV[5])
     for _, last in ipairs(redis.call('HMGET', KEYS[1], unpack(ARGV, 6))) do
         if last and tonumber(last) > seq then return 0 end
     end
 end
 if redis.call('TYPE', KEYS[2]).ok ~= 'hash' then redis.call('DEL', KEYS[2]) end
-redis.call('HSET', KEYS[2], 'm', ARGV[4], 'v', ARGV[5])
-redis.call('PEXPIRE', KEYS[2], ARGV[3])
+redis.call('HSET', KEYS[2], 'm', ARGV[3], 'v', ARGV[2])
+redis.call('PEXPIRE', KEYS[2], ARGV[1])
 return 1
 """,
     2,
@@ -160,39 +160,42 @@ return clock
     3,
 )
 
-# members, heard; seq -> how many have not heard of it yet
+# members, heard; seq, milliseconds after which a member counts as gone -> how many have not heard of it yet
 UNHEARD = Script(
     """
 local now = redis.call('TIME')
-for _, gone in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now[1] * 1000 + math.floor(now[2] / 1000))) do
-    redis.call('ZREM', KEYS[1], gone)
-    redis.call('ZREM', KEYS[2], gone)
-end
+now = now[1] * 1000 + math.floor(now[2] / 1000)
+for _, late in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now)) do redis.call('ZREM', KEYS[2], late) end
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now - ARGV[2])
 return redis.call('ZCOUNT', KEYS[2], '-inf', '(' .. ARGV[1])
 """,
     2,
 )
 
-# lease; who, milliseconds -> whether it has it
+# lease, members; who, milliseconds, those after which a member counts as gone -> whether it has it
+# A holder who was no member when it took the lease, for want of tracking, may not be one and live.
 LEASE = Script(
     """
 local holder = redis.pcall('GET', KEYS[1])
-if holder == ARGV[1] then
-    redis.call('PEXPIRE', KEYS[1], ARGV[2])
-    return 1
+if type(holder) == 'string' then
+    if string.sub(holder, -2) ~= ':m' then return 0 end
+    local now = redis.call('TIME')
+    local until_when = redis.pcall('ZSCORE', KEYS[2], string.sub(holder, 1, -3))
+    if type(until_when) == 'string' and now[1] * 1000 - ARGV[3] < tonumber(until_when) then return 0 end
 end
-if type(holder) == 'string' then return 0 end
+local is_member = type(redis.pcall('ZSCORE', KEYS[2], ARGV[1])) == 'string'
 redis.call('DEL', KEYS[1])
-redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+redis.call('SET', KEYS[1], ARGV[1] .. (is_member and ':m' or ''), 'PX', ARGV[2])
 return 1
 """,
-    1,
+    2,
 )
 
 # lease; who -> whether it had it
 RELEASE = Script(
     """
-if redis.pcall('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+local holder = redis.pcall('GET', KEYS[1])
+if holder ~= ARGV[1] and holder ~= ARGV[1] .. ':m' then return 0 end
 return redis.call('DEL', KEYS[1])
 """,
     1,

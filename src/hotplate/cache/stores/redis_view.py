@@ -35,7 +35,8 @@ class View:
 
     Example:
         >>> view = View()
-        >>> view.begin(epoch=5, seq=10)
+        >>> view.begin(5, 10, view.forget())
+        True
         >>> view.trust(time.monotonic() + 60)
         >>> view.now(), view.valid(Token(5, 10), (1,))
         (Token(epoch=5, seq=10), True)
@@ -49,6 +50,7 @@ class View:
         self._shown = _NOTHING  # what readers see
         self._kept = _NOTHING  # what is known, believed or not
         self._doubts = 0
+        self._generation = 0
         self._changing = Lock()
 
     def valid(self, token: Token, slots: Sequence[int]) -> bool:
@@ -78,22 +80,44 @@ class View:
         """Return the epoch that is known, -1 for none."""
         return self._kept.epoch
 
-    def begin(self, epoch: int, seq: int) -> None:
-        """Know every invalidation from `seq` on; believed only once `trust` says how long."""
+    def begin(self, epoch: int, seq: int, generation: int) -> bool:
+        """Know every invalidation from `seq` on; believed only once `trust` says how long.
+
+        Args:
+            epoch: of the clock as it was asked for.
+            seq: of the clock as it was asked for.
+            generation: what `forget` returned before the clock was asked for; refused where there was a later one.
+        """
         with self._changing:
+            if generation != self._generation:
+                return False
             self._kept = _Knowledge(epoch, seq)
+            self._show()
+            return True
+
+    def renew(self, epoch: int, seq: int) -> None:
+        """Take in that a new epoch has begun, unless that is known, or outdated, or nothing was known before."""
+        with self._changing:
+            kept = self._kept
+            if kept is _NOTHING or epoch == kept.epoch or seq <= kept.newest:
+                return
+            self._kept = _Knowledge(epoch, seq)
+            self._kept.until = kept.until
             self._show()
 
     def trust(self, until: float) -> None:
         """Believe what is known until then, in seconds of time.monotonic()."""
         with self._changing:
-            self._kept.until = until
-            self._show()
+            if self._kept is not _NOTHING:
+                self._kept.until = until
+                self._show()
 
-    def forget(self) -> None:
-        """Know nothing."""
+    def forget(self) -> int:
+        """Know nothing; returns what `begin` is to be given."""
         with self._changing:
             self._kept = self._shown = _NOTHING
+            self._generation += 1
+            return self._generation
 
     def doubt(self) -> None:
         """Believe nothing, until `assure` was called as often."""
