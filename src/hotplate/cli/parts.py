@@ -123,6 +123,42 @@ class Command(click.Command):
         write_examples(self.examples, formatter)
 
 
+class Family(click.Group):
+    """Commands under one name, such as `hotplate cache stats`; its help ends with examples.
+
+    Args:
+        name: what is typed after `hotplate`.
+        members: the commands.
+        help: what they are for; the first sentence stands in the list of commands.
+        examples: the last part of its help.
+    """
+
+    def __init__(self, name: str, members: Sequence[Command], *, help: str, examples: Sequence[Example]) -> None:  # noqa: A002  click's own name for it
+        super().__init__(
+            name,
+            callback=click.pass_context(_show_help),
+            invoke_without_command=True,
+            help=help,
+            context_settings={"max_content_width": 100},
+        )
+        self.examples = tuple(examples)
+        for each in members:
+            self.add_command(each)
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  click gives it
+        """Return the names, in the order they were given in."""
+        return list(self.commands)
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002  click gives it
+        """Write the examples."""
+        write_examples(self.examples, formatter)
+
+
+def _show_help(ctx: click.Context) -> None:
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help(), color=ctx.color)
+
+
 def described(each: click.Parameter, ctx: click.Context) -> Entry | None:
     """Return a parameter's line of help."""
     if isinstance(each, Place):

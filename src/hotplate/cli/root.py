@@ -17,6 +17,7 @@ COMMANDS: Mapping[str, str] = {
     "reload": "hotplate.cli.orders",
     "scale": "hotplate.cli.orders",
     "stop": "hotplate.cli.orders",
+    "cache": "hotplate.cli.cache",
     "completion": "hotplate.cli.completion",
 }
 EXAMPLES = (
@@ -25,6 +26,7 @@ EXAMPLES = (
     Example('hotplate run "shop:create_app(debug=False)"', "an app that its factory makes"),
     Example("hotplate status", "how it goes (from another terminal)"),
     Example("hotplate reload", "take in new code"),
+    Example("hotplate cache explain /articles/7", "why a page is, or is not, in the cache"),
 )
 
 
