@@ -11,7 +11,6 @@ _BY_MODULE = (
     ("peewee", "Return dicts, not ORM objects: list(query.dicts())."),
     ("pandas", "Return frame.to_dict('records')."),
     ("numpy", "Return array.tolist(), or float(value) for a single number."),
-    ("markupsafe", "Return str(value), and mark it safe where it is used."),
 )
 _RESPONSES = ("flask", "werkzeug", "starlette", "fastapi", "django.http", "django.template.response", "rest_framework")
 

@@ -42,6 +42,9 @@ def kind_of(model: type) -> Kind | None:
         return _STRUCT
     if issubclass(model, tuple) and "_fields" in model.__dict__:
         return _NAMED
+    markupsafe = sys.modules.get("markupsafe")
+    if markupsafe is not None and model is markupsafe.Markup:
+        return _MARKUP
     pydantic = sys.modules.get("pydantic")
     return _PYDANTIC if pydantic is not None and issubclass(model, pydantic.BaseModel) else None
 
@@ -123,4 +126,5 @@ def _by_name(names: Callable[[Any], Collection[str]]) -> Callable[[Any], dict[st
 _DATACLASS = Kind(_by_name(lambda value: [each.name for each in fields(value)]), _make_dataclass)
 _STRUCT = Kind(_by_name(lambda value: value.__struct_fields__), _make_struct)
 _NAMED = Kind(list, _make_named)
+_MARKUP = Kind(str, lambda model, content: model(content))  # templates' own: text that needs no escaping
 _PYDANTIC = Kind(_read_pydantic, _make_pydantic)

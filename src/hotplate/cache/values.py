@@ -17,7 +17,7 @@ from msgspec.msgpack import Ext
 from hotplate.cache.advice import instead
 from hotplate.cache.byvalue import class_name, named
 from hotplate.cache.leaves import LEAVES, UnstorableError
-from hotplate.cache.models import DamagedError, kind_of
+from hotplate.cache.models import DamagedError, Kind, kind_of
 
 __all__ = ["DamagedError", "UnstorableError", "Values"]
 
@@ -36,6 +36,7 @@ class Values:
 
     Args:
         known: asked once, when a class is first met in stored bytes, for those that may be rebuilt.
+        kinds: knows how to deal with further classes.
 
     Example:
         >>> values = Values()
@@ -43,7 +44,10 @@ class Values:
         {'at': (1, {2, 3}), b'raw': None}
     """
 
-    def __init__(self, known: Callable[[], Iterable[type]] = tuple) -> None:
+    def __init__(
+        self, known: Callable[[], Iterable[type]] = tuple, kinds: Callable[[type], Kind | None] = kind_of
+    ) -> None:
+        self._kind_of = kinds
         self._ask: Callable[[], Iterable[type]] | None = known
         self._known: dict[str, type] = {}
         self._unpack = msgspec.msgpack.Decoder(ext_hook=self._rebuilt).decode
@@ -109,12 +113,12 @@ class Values:
         return Ext(code, _pack([self._plain(each) for each in value]))
 
     def _model(self, value: Any) -> Ext:  # noqa: ANN401  # whatever a function returns
-        kind = kind_of(type(value))
+        kind = self._kind_of(type(value))
         if kind is None:
             raise UnstorableError(f"a {named(type(value))}", instead(value))
         name = class_name(type(value))
         if self._known.get(name) is not type(value):
-            _check_made(type(value), value)
+            _check_made(kind, value)
             self._known[name] = type(value)
         return Ext(_MODEL, _pack([name, self._plain(kind.read(value))]))
 
@@ -139,8 +143,8 @@ class Values:
         if model is not None and code == _ENUM and issubclass(model, Enum):
             members = model.__members__
             return members[content] if type(content) is str and content in members else model(content)
-        kind = kind_of(model) if model is not None and code == _MODEL else None
-        if kind is None:
+        kind = self._kind_of(model) if model is not None and code == _MODEL else None
+        if kind is None or model is None:
             raise DamagedError(name)
         return kind.make(model, content)
 
@@ -162,12 +166,12 @@ def _number(value: int) -> Any:  # noqa: ANN401  # what msgpack can write
     return value if _LEAST <= value <= _MOST else Ext(_BIG, _pack(b"%x" % value))
 
 
-def _check_made(model: type, value: object) -> None:
+def _check_made(kind: Kind, value: object) -> None:
     """Have an object of a class that was not met before made anew, so that nothing is kept that is never read."""
-    kind = kind_of(model)
     try:
-        if kind is not None:
-            kind.make(model, kind.read(value))
+        kind.make(type(value), kind.read(value))
+    except UnstorableError:
+        raise
     except Exception as problem:  # noqa: BLE001  # a class's own code
-        found = f"a {named(model)}, which cannot be made anew ({type(problem).__name__}: {problem})"
-        raise UnstorableError(found, "Return a dict, or a dataclass of its own without another base.") from None
+        found = f"a {named(type(value))}, which cannot be made anew ({type(problem).__name__}: {problem})"
+        raise UnstorableError(found, "Return a dict, or a dataclass without another base.") from None
