@@ -196,6 +196,20 @@ def test_what_may_be_taken_for_the_url_is_part_of_the_key(name: bytes) -> None:
     assert asked((name, b"a"), (name, b"b")).extra != asked((name, b"ab")).extra
 
 
+def test_a_proxy_that_says_what_the_url_says_changes_no_key() -> None:
+    """Behind one, a page has the key that it has without; lists and other hosts do not pass for that."""
+    told = [(b"x-forwarded-proto", b"https"), (b"x-forwarded-host", b"a.example")]
+    assert ask("GET", told, safe(), host=b"a.example").extra == b""
+    for field in (
+        (b"x-forwarded-host", b"evil.example"),
+        (b"x-forwarded-host", b"evil.example, a.example"),
+        (b"x-forwarded-proto", b"http, https"),
+        (b"x-forwarded-proto", b"HTTP"),
+        (b"x-forwarded-scheme", b"http"),
+    ):
+        assert ask("GET", [*told, field], safe(), host=b"a.example").extra
+
+
 NAMES = st.sampled_from(
     [
         b"cookie",

@@ -138,7 +138,7 @@ def ask(
         fields: with lower-case names.
         profile: what is allowed.
         has_body: whether it has, or announces, a body.
-        host: value of its Host field; read only where `profile.hosts` names some.
+        host: value of its Host field.
 
     Example:
         >>> from hotplate.cache.profile import safe
@@ -155,11 +155,11 @@ def ask(
         return _BYPASS[Reason.HOST]
     found = [field for field in fields if field[0] in _READ]
     if found:
-        return _special(method, found, profile)
+        return _special(method, found, profile, host)
     return PLAIN if method == "GET" else _PLAIN_HEAD
 
 
-def _special(method: str, found: list[tuple[bytes, bytes]], profile: Profile) -> Passage:
+def _special(method: str, found: list[tuple[bytes, bytes]], profile: Profile, host: bytes) -> Passage:
     names = {name for name, _ in found}
     if names & _OVERRIDING:
         return _BYPASS[Reason.OVERRIDE]
@@ -187,7 +187,7 @@ def _special(method: str, found: list[tuple[bytes, bytes]], profile: Profile) ->
         has_condition=not names.isdisjoint(_CONDITIONS),
         has_range=b"range" in names,
         wants=wants,
-        extra=b"" if names.isdisjoint(_REWRITING) else _rewriting(found),
+        extra=b"" if names.isdisjoint(_REWRITING) else _rewriting(found, host),
     )
 
 
@@ -200,9 +200,11 @@ def _control(found: list[tuple[bytes, bytes]], names: set[bytes]) -> Directives:
     return directives.NONE
 
 
-def _rewriting(found: list[tuple[bytes, bytes]]) -> bytes:
-    parts = [_lengths(len(name), len(value)) + name + value for name, value in found if name in _REWRITING]
-    return b"".join(parts)
+def _rewriting(found: list[tuple[bytes, bytes]], host: bytes) -> bytes:
+    # A proxy that is believed has given the request its scheme and host: where it says the same again, the key has it.
+    known = {(b"x-forwarded-proto", b"http"), (b"x-forwarded-proto", b"https"), (b"x-forwarded-host", host)}
+    told = [field for field in found if field[0] in _REWRITING and field not in known]
+    return b"".join(_lengths(len(name), len(value)) + name + value for name, value in told)
 
 
 def _cookie_counts(found: list[tuple[bytes, bytes]], ignored: tuple[bytes, ...]) -> bool:
