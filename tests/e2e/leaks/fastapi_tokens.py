@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import jwt
-from fastapi import Form, Request, Response
+from fastapi import Request, Response
 
-from tests.e2e.leaks.fastapi_cookies import site
+from tests.e2e.leaks.fastapi_cookies import asked_name, site
 
 _KEY = "not a secret, but at least thirty-two bytes long"
 
@@ -21,6 +19,6 @@ app = site(_by_token)
 
 
 @app.post("/token")
-def token(name: Annotated[str, Form()]) -> Response:
+async def token(request: Request) -> Response:
     """Log in."""
-    return Response(jwt.encode({"sub": name}, _KEY, algorithm="HS256"))
+    return Response(jwt.encode({"sub": await asked_name(request)}, _KEY, algorithm="HS256"))
