@@ -2,8 +2,8 @@
 
 Whoever can have text of his own put into a page beside a secret, and sees how long the page is on the wire, can guess
 the secret letter by letter: a right guess compresses better (Gluck, Harris and Prado, "BREACH", 2013). Filler of random
-length makes him ask many times for each letter (Palacios et al., "HTB: a very effective method to protect web servers
-against BREACH attack", IEEE Access 10, 2022), and the same length for the same body takes even that from him.
+length makes him ask many times for each guess ("Heal the BREACH", Palacios and others, 2022), and the same length for
+the same body keeps him from just asking again.
 """
 
 from __future__ import annotations
