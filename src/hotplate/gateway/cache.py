@@ -11,7 +11,8 @@ from __future__ import annotations
 
 from collections.abc import Awaitable
 
-from hotplate.cache.answer import answer
+from hotplate.cache.answer import Answer, answer, conditions
+from hotplate.cache.counters import BYPASSED, BYTES_SERVED, HITS, MICROSECONDS_SAVED, NOT_MODIFIED
 from hotplate.cache.key import Key, primary
 from hotplate.cache.policy import PLAIN, Passage, ask
 from hotplate.gateway.cache_flow import Flow
@@ -20,34 +21,51 @@ from hotplate.gateway.cache_markers import Markers
 from hotplate.gateway.cache_ready import Ready
 from hotplate.gateway.cache_send import send_whole
 from hotplate.gateway.cache_visit import Visit, path_marker
-from hotplate.gateway.compressing import Compressor
 from hotplate.gateway.types import ASGIApp, Receive, Scope, Send
 
+Fields = list[tuple[bytes, bytes]]
+
 _MOST_KEYS = 4096  # of URLs asked for lately, some 500 bytes each
-_UPGRADE = b"upgrade"
 
 
-def layer(app: ASGIApp, kit: Kit) -> ASGIApp:  # noqa: C901  # it is two functions, counted as one
+def layer(app: ASGIApp, kit: Kit) -> ASGIApp:
     """Return `app` behind the cache; what it sends to the client is compressed, too.
 
-    Needs neither loop nor thread for a hit. Closures, so that a hit finds all it needs in its cells.
+    Needs neither loop nor thread for a hit.
 
     Args:
         app: the next layer.
         kit: what the parts share.
     """
     flow = Flow(app, kit)
-    profile, compressor, clock, markers = kit.profile, kit.compressor, kit.clock, kit.markers
+    enter = _entrance(kit, flow)
+
+    def cached(scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        if scope["type"] != "http":
+            return app(scope, receive, send)
+        try:
+            return enter(scope, receive, send)
+        except Exception as error:  # noqa: BLE001  # whatever the cache's own fault is, the app can answer
+            kit.troubles.tell("look a request up", error)
+            return app(scope, receive, kit.compressor.outward(scope, send))
+
+    return cached
+
+
+def _entrance(kit: Kit, flow: Flow) -> ASGIApp:
+    """Return the way in; a closure, so that a hit finds all it needs in its cells."""
+    profile, clock, markers = kit.profile, kit.clock, kit.markers
     peek, release = kit.cache.shelf.peek, kit.cache.release.encode()
+    count, past, hit = kit.cache.counters.add, flow.past, _Hits(kit)
     keys: dict[tuple[str, bytes, bytes, bytes], Key] = {}
 
     def enter(scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
-        headers = scope["headers"]
-        fields = dict(headers)
-        host = fields.get(b"host", b"")
+        headers: Fields = scope["headers"]
+        host = _first(headers, b"host")
         passage = ask(scope["method"], headers, profile, has_body="hotplate.body" in scope, host=host)
-        if not passage.lookup or _UPGRADE in fields or "hotplate.rehearsal" in scope:
-            return flow.past(scope, receive, send, passage)
+        if not passage.lookup or "hotplate.rehearsal" in scope:
+            count(BYPASSED)
+            return past(scope, receive, send, passage)
         url = (scope["scheme"], host, scope.get("raw_path") or scope["path"].encode(), scope["query_string"])
         key = keys.get(url) if not passage.extra else primary(*url, release, passage.extra)
         if key is None:
@@ -57,45 +75,70 @@ def layer(app: ASGIApp, kit: Kit) -> ASGIApp:  # noqa: C901  # it is two functio
         now = clock()
         ready: Ready | None = peek(key.digest)
         if ready is None:
-            if markers and _is_marked(markers, scope, passage, key, host):
-                return flow.past(scope, receive, send, passage)
-        elif (
-            (passage is PLAIN or _asks_for_all(passage))
-            and ready.entry.received <= now < ready.plain_until
-            and (ready.entry.explicit or not passage.is_personal)
-        ):
-            coding = _coding(compressor, ready, fields)
-            if coding is not None:
-                return send_whole(send, answer(ready.prepared, "GET", None, coding, now))
-        return flow.serve(Visit(scope, receive, send, passage, key, now, fields.get(b"accept-encoding")))
+            if _is_marked(markers, scope, passage, key, host):
+                count(BYPASSED)
+                return past(scope, receive, send, passage)
+        elif passage.store and passage.wants is None:
+            found = hit(ready, key, passage, headers, now)
+            if found is not None:
+                return send_whole(send, found)
+        return flow.serve(Visit(scope, receive, send, passage, key, now))
 
-    def cached(scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
-        if scope["type"] != "http":
-            return app(scope, receive, send)
-        try:
-            return enter(scope, receive, send)
-        except Exception as error:  # noqa: BLE001  # whatever the cache's own fault is, the app can answer
-            kit.troubles.tell("look a request up", error)
-            return app(scope, receive, compressor.outward(scope, send))
-
-    return cached
+    return enter
 
 
-def _asks_for_all(passage: Passage) -> bool:
-    """Whether a request, though it has cookies, say, wants what a plain one does."""
-    return passage.store and not passage.has_condition and not passage.has_range and passage.wants is None
+class _Hits:
+    """Answers from memory.
+
+    Args:
+        kit: what the parts share.
+    """
+
+    def __init__(self, kit: Kit) -> None:
+        self._peek = kit.cache.shelf.peek
+        self._acceptable = kit.compressor.acceptable
+        self._loose = kit.profile.loose_vary
+        self._count = kit.cache.counters.add
+
+    def __call__(self, ready: Ready, key: Key, passage: Passage, headers: Fields, now: float) -> Answer | None:
+        """Return the answer; None where it is not fresh, not for this request, or not in a form that it could have."""
+        if ready.is_list:
+            variant = ready.variant(key, headers, loose=self._loose)
+            inner: Ready | None = self._peek(variant.digest) if variant is not None else None
+            if inner is None:
+                return None
+            ready = inner
+        if not ready.received <= now < ready.plain_until or (passage.is_personal and not ready.entry.explicit):
+            return None
+        asked = None
+        if passage is not PLAIN and (passage.has_condition or passage.has_range):
+            asked = conditions(headers)
+        coding = b""
+        if ready.is_compressible and not passage.has_range:
+            wanted = self._acceptable(_first(headers, b"accept-encoding"))
+            if wanted:
+                coded = ready.prepared.coded
+                for coding in wanted:
+                    if coding in coded:
+                        break
+                else:
+                    return None
+        found = answer(ready.prepared, "GET", asked, coding, now)
+        count = self._count
+        count(HITS)
+        count(BYTES_SERVED, len(found[2]))
+        count(MICROSECONDS_SAVED, ready.saves)
+        if found[0] == 304:
+            count(NOT_MODIFIED)
+        return found
 
 
-def _coding(compressor: Compressor, ready: Ready, fields: dict[bytes, bytes]) -> bytes | None:
-    """Return the coding to send it in, empty for none; None where there is one to be made."""
-    wanted = compressor.acceptable(fields.get(b"accept-encoding"))
-    if not wanted or not ready.is_compressible:
-        return b""
-    coded = ready.prepared.coded
-    for coding in wanted:
-        if coding in coded:
-            return coding
-    return None
+def _first(headers: Fields, wanted: bytes) -> bytes:
+    """Return the value of a request field, empty for none."""
+    for name, value in headers:
+        if name == wanted:
+            return value
+    return b""
 
 
 def _is_marked(markers: Markers, scope: Scope, passage: Passage, key: Key, host: bytes) -> bool:

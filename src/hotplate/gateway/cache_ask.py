@@ -39,8 +39,10 @@ class Asker:
         visit.is_out = True
         await self.run(visit, place, keeper, out)
         if keeper.must_ask_again:
-            again = Keeper(self._kit, visit, Place(place.key), lead, on_error=False)
-            await self.run(visit, Place(place.key), again, out)
+            keeper = Keeper(self._kit, visit, Place(place.key), lead, on_error=False)
+            await self.run(visit, Place(place.key), keeper, out)
+        if keeper.must_ask_again:
+            await self._app(visit.scope, visit.receive, out)
 
     async def run(self, visit: Visit, place: Place, keeper: Keeper, out: Send) -> None:
         """Call the app.

@@ -62,7 +62,7 @@ class Capture:
         spoilt: why there is no copy although one was wanted; empty while there may be one.
     """
 
-    __slots__ = ("_begun", "_blocks", "_declared", "_extra", "_largest", "_over", "_send", "_size", "_status",
+    __slots__ = ("_begun", "_blocks", "_declared", "_extra", "_gone", "_largest", "_over", "_send", "_size", "_status",
                  "ended", "fate", "spoilt", "started")  # fmt: skip
 
     def __init__(self, send: Send, largest: int, begun: Begun, over: Over, extra: Sequence[Field] = ()) -> None:
@@ -78,6 +78,7 @@ class Capture:
         self.started = self.ended = False
         self.fate = Fate.PASS
         self.spoilt = ""
+        self._gone: OSError | None = None
 
     def __call__(self, message: Message) -> Awaitable[None]:
         """Take one of the app's messages."""
@@ -109,7 +110,14 @@ class Capture:
             self._spoil("trailers")
         elif self._declared is not None and self._declared > self._largest:
             self._spoil("too large")
-        return self._on(message)
+        return NOTHING if self.fate is Fate.HOLD else self._first(message)
+
+    async def _first(self, message: Message) -> None:
+        """Send the start; that the client has gone is said with the body, which may be there already."""
+        try:
+            await self._send(message)
+        except OSError as error:
+            self._gone = error
 
     def _body(self, message: Message) -> Awaitable[None]:
         if self.fate is not Fate.PASS and not self.spoilt:
@@ -119,7 +127,11 @@ class Capture:
                 self._spoil("too large")
             elif block:
                 self._blocks.append(bytes(block))
-        return self._on(message) if message.get("more_body") else self._end(message)
+        if not message.get("more_body"):
+            return self._end(message)
+        if self._gone is not None:
+            raise self._gone
+        return self._on(message)
 
     def _end(self, message: Message) -> Awaitable[None]:
         if self.ended:
@@ -131,6 +143,8 @@ class Capture:
             self._spoil("not of its declared length")
         blocks, self._blocks = self._blocks, []
         first = self._over(None if self.spoilt else b"".join(blocks))
+        if self._gone is not None:
+            raise self._gone
         if first is None:
             return self._on(message)
         return first if self.fate is Fate.HOLD else _both(first, self._send, message)

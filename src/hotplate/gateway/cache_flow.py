@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable
 
+from hotplate.cache.counters import BYPASSED, COLLAPSED, HITS, MICROSECONDS_SAVED, MISSES, STALE
 from hotplate.cache.flight import Do, Lead, Nothing, Wait
 from hotplate.cache.policy import Passage, Reason, Use, Verdict, reuse
 from hotplate.cache.status import forwarded, hit
@@ -72,7 +73,7 @@ class Flow:
             verdict = self._verdict(visit, place)
             if verdict is not None and verdict.use <= Use.STALE:
                 if verdict.use is not Use.FRESH:
-                    self._refresher.begin(visit, place)
+                    self._refresh(visit, place)
                 await self._answer(visit, place, verdict)
                 return
             if visit.passage.only_if_cached:
@@ -87,6 +88,12 @@ class Flow:
                 return
         await self._past(visit, Reason.NONE)
 
+    def _refresh(self, visit: Visit, place: Place) -> None:
+        try:
+            self._refresher.begin(visit, place)
+        except Exception as error:  # noqa: BLE001  # see `Troubles`
+            self._kit.troubles.tell("begin a refresh", error)
+
     def _verdict(self, visit: Visit, place: Place) -> Verdict | None:
         if place.ready is None:
             return None
@@ -96,13 +103,15 @@ class Flow:
     def _goes_past(self, visit: Visit, place: Place) -> bool:
         """Whether there is nothing to be stored from the app's answer to this request."""
         passage = visit.passage
-        if not passage.store or passage.has_range:
+        if not passage.store or passage.has_range or any(name == b"upgrade" for name, _ in visit.headers):
             return True
         return place.ready is None and place.key is not visit.key and self._kit.markers.skips(place.key.digest)
 
     async def _make(self, visit: Visit, place: Place, verdict: Verdict | None) -> bool:
         """Ask the app, or wait for whoever does; False when it is to be looked for again."""
         on_error = verdict is not None and verdict.on_error
+        if not visit.collapsed:
+            self._kit.cache.counters.add(MISSES)
         # Nobody may wait for what is one's own, nor for what has to be asked for every time.
         if visit.passage.is_personal or (place.ready is not None and not place.ready.can_be_fresh):
             await self._asker.ask(visit, place, None, on_error=on_error)
@@ -116,7 +125,7 @@ class Flow:
         try:
             return await self._lead(visit, place, flight, on_error=on_error)
         finally:
-            flight.end()
+            self._kit.end(flight, Nothing.ENDED)
 
     async def _waited(self, visit: Visit, wait: Wait) -> bool:
         """Wait for another request's outcome; True when there is one to look for, else the app has answered."""
@@ -154,7 +163,7 @@ class Flow:
             step = await settle_soon(lead, usable, kit.cache.wait, is_slow=is_slow)
             _check(visit)
         if step.do is Do.TAKE and found:
-            lead.end(Outcome.STORED)
+            kit.end(lead, Outcome.STORED)
             visit.collapsed = True
             verdict = self._verdict(visit, found[-1])
             if verdict is not None and verdict.use <= Use.STALE:
@@ -168,6 +177,9 @@ class Flow:
         if place.ready is None:
             return
         told = b""
+        count = self._kit.cache.counters.add
+        count(COLLAPSED if visit.collapsed else STALE if verdict.use is Use.STALE else HITS)
+        count(MICROSECONDS_SAVED, place.ready.saves)
         if visit.collapsed:
             told = forwarded("uri-miss", collapsed=True)
         elif verdict.use is Use.STALE:
@@ -175,6 +187,7 @@ class Flow:
         await answer_with(self._kit, visit, place.ready, told)
 
     async def _past(self, visit: Visit, reason: Reason, detail: str = "") -> None:
+        self._kit.cache.counters.add(BYPASSED)
         out = self._kit.compressor.outward(visit.scope, visit.send)
         if self._kit.tells_misses:
             out = telling(out, forwarded("bypass", detail=detail or reason.value))

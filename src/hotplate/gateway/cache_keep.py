@@ -8,10 +8,11 @@ from enum import Enum
 from msgspec.structs import replace
 
 from hotplate.cache.conditional import unchanged
+from hotplate.cache.counters import REFUSED, REVALIDATED, STALE, STORED
 from hotplate.cache.current import Answering, ViewRule
 from hotplate.cache.entry import Entry, encode
-from hotplate.cache.flight import Lead
-from hotplate.cache.key import variant
+from hotplate.cache.flight import Lead, Nothing
+from hotplate.cache.key import Key, variant
 from hotplate.cache.policy import Reason, Refused, Response, finish, freshen, judge, keep_seconds
 from hotplate.cache.profile import Rule
 from hotplate.cache.status import forwarded
@@ -50,7 +51,7 @@ class Keeper:
 
     Attributes:
         answering: what the app says of the response while it makes it.
-        must_ask_again: whether the app's 304 was about another response than ours.
+        must_ask_again: whether the client has no answer yet: the app's 304 was about another response than ours.
         is_told: whether the outcome is known.
         has_body: whether the request turned out to have one, which is no part of the key.
         capture: that tells of the response.
@@ -99,6 +100,7 @@ class Keeper:
         except Exception as error:  # noqa: BLE001  # see `Troubles`
             self._kit.troubles.tell("store a response", error)
             self.end(Outcome.REFUSED)
+            self.must_ask_again = self.capture is not None and self.capture.fate is Fate.HOLD
             return None
 
     @property
@@ -110,7 +112,7 @@ class Keeper:
         """Tell those who wait, once."""
         self.is_told = True
         if self._lead is not None:
-            self._lead.end(outcome)
+            self._kit.end(self._lead, outcome)
 
     def failed(self) -> Awaitable[None] | None:
         """Return what answers the client although the app has failed; None where nothing can."""
@@ -125,7 +127,7 @@ class Keeper:
     def broken_off(self) -> None:
         """See to it that nobody waits for what does not come; somebody else may try."""
         if not self.is_told and not self.must_ask_again and self._lead is not None:
-            self._lead.end()
+            self._kit.end(self._lead, Nothing.ENDED)
 
     # ---------------------------------------------------------------- decisions
 
@@ -194,6 +196,7 @@ class Keeper:
             ready = Ready(freshened.entry)
         else:
             ready = self.store(freshened.entry)
+        kit.cache.counters.add(REVALIDATED)
         if self._is_ours:
             return None
         return self._answer(ready, forwarded("stale", status=304, stored=freshened.refused is None))
@@ -204,19 +207,30 @@ class Keeper:
         """Store a response, and tell those who wait."""
         kit, visit = self._kit, self._visit
         key = visit.key
-        seconds = keep_seconds(entry, kit.profile, kit.clock())
         if entry.vary:
             key = variant(visit.key, entry.vary, visit.headers, loose=kit.profile.loose_vary)
+        ready = Ready(replace(entry, full=key.full))
+        try:
+            self._put(key, ready)
+        except Exception as error:  # noqa: BLE001  # see `Troubles`; it can still be answered with
+            kit.troubles.tell("store a response", error)
+            self.end(Outcome.REFUSED)
+        else:
+            self.end(Outcome.STORED)
+        return ready
+
+    def _put(self, key: Key, ready: Ready) -> None:
+        kit, visit, entry = self._kit, self._visit, ready.entry
+        seconds = keep_seconds(entry, kit.profile, kit.clock())
+        slots = slots_of(visit.key, entry.tags)
+        kit.cache.shelf.keep(key.digest, ready, encode(entry), self._token, slots, seconds)
+        kit.cache.counters.add(STORED)
+        kit.markers.kept(visit.marker, visit.path)
+        if entry.vary:
             self._list(entry.vary, seconds)
             gone = kit.fanout.add(visit.key.digest, key.digest)
             if gone is not None:
                 kit.cache.shelf.forget(gone)
-        ready = Ready(replace(entry, full=key.full))
-        slots = slots_of(visit.key, entry.tags)
-        kit.cache.shelf.keep(key.digest, ready, encode(ready.entry), self._token, slots, seconds)
-        kit.markers.kept(visit.marker, visit.path)
-        self.end(Outcome.STORED)
-        return ready
 
     def _list(self, vary: tuple[bytes, ...], seconds: float) -> None:
         """See to it that responses which depend on `vary` are found."""
@@ -242,6 +256,7 @@ class Keeper:
             failed = self._response is not None and self._response.status >= 500
             seconds = kit.profile.marker_error if failed else kit.profile.marker
         key = self._place.key
+        kit.cache.counters.add(REFUSED)
         if seconds:
             name = visit.marker if key is visit.key else key.digest
             kit.markers.refused(name, visit.path, refused.reason.value, seconds)
@@ -262,10 +277,17 @@ class Keeper:
         stale = self._place.ready
         if stale is None or self._is_ours:
             return None
+        self._kit.cache.counters.add(STALE)
         return self._answer(stale, forwarded("stale", status=status, detail="stale-if-error"))
 
-    def _answer(self, ready: Ready, told: bytes) -> Awaitable[None]:
-        return answer_with(self._kit, self._visit, ready, told)
+    async def _answer(self, ready: Ready, told: bytes) -> None:
+        try:
+            await answer_with(self._kit, self._visit, ready, told)
+        except Exception as error:
+            if self._visit.has_sent:
+                raise
+            self._kit.troubles.tell("answer a request", error)
+            self.must_ask_again = True
 
     def _tell(self, value: bytes) -> None:
         if self._kit.tells_misses:

@@ -8,6 +8,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from hotplate.cache.counters import ERRORS
+from hotplate.cache.flight import Lead
 from hotplate.cache.key import Key
 from hotplate.cache.profile import Profile, Rule, rfc, safe
 from hotplate.cache.routes import Routes
@@ -36,15 +38,21 @@ def _no_rule(_path: bytes) -> Rule | None:
 
 
 class Troubles:
-    """Logs each kind of the cache's own errors once; counts the rest."""
+    """Logs each kind of the cache's own errors once.
 
-    def __init__(self) -> None:
+    Args:
+        count: told of each.
+    """
+
+    def __init__(self, count: Callable[[int], None] = lambda _index: None) -> None:
+        self._count = count
         self.seen: dict[tuple[str, type[BaseException]], int] = {}
 
     def tell(self, what: str, error: BaseException) -> None:
         """Note that `what` went wrong; the request it was for goes on without the cache."""
         kind = (what, type(error))
         count = self.seen[kind] = self.seen.get(kind, 0) + 1
+        self._count(ERRORS)
         if count == 1:
             _log.error("The cache could not %s; requests go on without it. Said once per kind.", what, exc_info=error)
 
@@ -84,6 +92,13 @@ class Kit:
     markers: Markers = field(default_factory=lambda: Markers(time.monotonic))
     fanout: Fanout = field(default_factory=Fanout)
 
+    def end(self, lead: Lead, outcome: object) -> None:
+        """End a flight; who waits for it learns of a failure by his time-out at the latest."""
+        try:
+            lead.end(outcome)
+        except Exception as error:  # noqa: BLE001  # see `Troubles`
+            self.troubles.tell("end a flight", error)
+
     def token(self) -> Token | None:
         """Return the store's clock, to be taken before the app is asked."""
         return self.cache.store.now()
@@ -101,6 +116,7 @@ def kit_of(settings: Settings, cache: Cache, host: Background, metering: Meterin
         largest=settings.cache_largest,
         tells_misses=settings.cache_status,
         compressor=compressor,
+        troubles=Troubles(cache.counters.add),
     )
 
 

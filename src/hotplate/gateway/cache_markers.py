@@ -9,25 +9,29 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from threading import Lock
-from typing import NamedTuple
 
 SECONDS = 120.0  # Varnish's default (`sub vcl_backend_response`, beresp.ttl of hit-for-miss)
 SECONDS_OF_AN_ERROR = 1.0  # what failed just now may work now
 _MOST = 8192  # about 250 bytes each
 _IN_A_ROW = 16
-_SAMPLE = 31  # of the requests that a marker sends to the app, those whose number has none of these bits look again
+_LOOK_EVERY = 1.0  # seconds between two requests that look whether what is marked can be kept after all
 
 
-class Marker(NamedTuple):
+class Marker:
     """Why and for how long something is not asked for in the cache.
 
     Args:
         until: monotonic seconds.
+        again: monotonic seconds at which one request looks whether it is still so.
         why: in words.
     """
 
-    until: float
-    why: str
+    __slots__ = ("again", "until", "why")
+
+    def __init__(self, until: float, again: float, why: str) -> None:
+        self.until = until
+        self.again = again
+        self.why = why
 
 
 class Markers:
@@ -53,11 +57,7 @@ class Markers:
         self._lock = Lock()
         self._markers: dict[bytes, Marker] = {}
         self._in_a_row: dict[bytes, int] = {}
-        self._skipped = 0
         self.has_paths = False
-
-    def __len__(self) -> int:
-        return len(self._markers)
 
     def find(self, key: bytes) -> str:
         """Return why `key` is not to be asked for; empty where it may be."""
@@ -71,10 +71,16 @@ class Markers:
 
     def skips(self, key: bytes) -> bool:
         """Whether a request is to go to the app at once; now and then one looks whether that is still so."""
-        if not self.find(key):
+        marker = self._markers.get(key)
+        if marker is None:
             return False
-        self._skipped = count = self._skipped + 1
-        return count & _SAMPLE != 0
+        now = self._clock()
+        if marker.again > now:
+            return True
+        if marker.until <= now:
+            self._markers.pop(key, None)
+        marker.again = now + _LOOK_EVERY
+        return False
 
     def refused(self, key: bytes, path: bytes, why: str, seconds: float) -> None:
         """Note that the response for `key` could not be kept.
@@ -106,7 +112,8 @@ class Markers:
             self._in_a_row.pop(path, None)
 
     def _add(self, key: bytes, why: str, seconds: float) -> None:
+        now = self._clock()
         self._markers.pop(key, None)  # the newest stand last
-        self._markers[key] = Marker(self._clock() + seconds, why)
+        self._markers[key] = Marker(now + seconds, now + min(seconds, _LOOK_EVERY), why)
         if len(self._markers) > self._most:
             del self._markers[next(iter(self._markers))]

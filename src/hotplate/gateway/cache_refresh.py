@@ -7,7 +7,7 @@ from collections.abc import Awaitable
 
 from msgspec.structs import replace
 
-from hotplate.cache.flight import Do, Lead
+from hotplate.cache.flight import Do, Lead, Nothing
 from hotplate.cache.policy import Reason
 from hotplate.cache.stores.base import Look
 from hotplate.cache.waiting import settle_soon
@@ -54,7 +54,7 @@ class Refresher:
         scope = {name: value for name, value in visit.scope.items() if not name.startswith("hotplate.")}
         scope |= {"method": "GET", "headers": visit.headers}
         if not self._kit.host.spawn(self._run(scope, visit, place, flight)):
-            flight.end()
+            self._kit.end(flight, Nothing.ENDED)
 
     async def _run(self, scope: Scope, visit: Visit, place: Place, lead: Lead) -> None:
         kit = self._kit
@@ -64,12 +64,12 @@ class Refresher:
                 lead, lambda look: self._is_newer(visit, place, look), _LONGEST_WAIT, is_slow=kit.cache.store.is_slow
             )
             if step.do is Do.TAKE:
-                lead.end(Outcome.STORED)
+                kit.end(lead, Outcome.STORED)
                 return
             await self._ask(scope, visit, place, lead)
         finally:
             self._running -= 1
-            lead.end()
+            kit.end(lead, Nothing.ENDED)
 
     def _is_newer(self, visit: Visit, place: Place, look: Look) -> bool:
         other = self._finder.usable_place(visit, place.key, look)
@@ -91,7 +91,7 @@ class Refresher:
         keepers: list[Keeper] = []
 
         async def app(inner: Scope, receive: Receive, send: Send) -> None:
-            own = Visit(inner, receive, send, passage, visit.key, self._kit.clock(), None)
+            own = Visit(inner, receive, send, passage, visit.key, self._kit.clock())
             for asked in (place, Place(place.key)):
                 keeper = Keeper(self._kit, own, asked, lead, on_error=False, is_ours=True)
                 keepers.append(keeper)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from hotplate.cache.answer import Answer, answer
+from hotplate.cache.counters import BYTES_SERVED, NOT_MODIFIED
 from hotplate.gateway.cache_kit import Kit
 from hotplate.gateway.cache_ready import Ready
 from hotplate.gateway.cache_visit import Visit
@@ -30,14 +31,21 @@ async def answer_with(kit: Kit, visit: Visit, ready: Ready, told: bytes) -> None
     send, coding = visit.send, b""
     # A range is one of the plain bytes (RFC 9110, section 14.2, counts within the selected representation).
     if ready.is_compressible and not visit.passage.has_range:
-        wanted = kit.compressor.acceptable(visit.accept_encoding)
+        wanted = kit.compressor.acceptable(_accept_encoding(visit))
         coding = next((name for name in wanted if name in ready.prepared.coded), b"")
         if not coding:
             kit.want_coding(visit.key, ready, wanted)
             send = kit.compressor.outward(visit.scope, send)
     what = answer(ready.prepared, visit.method, visit.asked, coding, kit.clock(), told)
-    visit.is_out = True
+    visit.is_out = visit.has_sent = True
+    kit.cache.counters.add(BYTES_SERVED, len(what[2]))
+    if what[0] == 304:
+        kit.cache.counters.add(NOT_MODIFIED)
     await send_whole(send, what)
+
+
+def _accept_encoding(visit: Visit) -> bytes | None:
+    return next((value for name, value in visit.headers if name == b"accept-encoding"), None)
 
 
 async def not_cached(visit: Visit) -> None:

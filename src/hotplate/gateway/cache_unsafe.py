@@ -6,6 +6,8 @@ import asyncio
 from asyncio import _get_running_loop as running_loop
 from collections.abc import Awaitable, Collection
 
+from hotplate.cache import journal
+from hotplate.cache.counters import INVALIDATIONS
 from hotplate.cache.key import Url, slot_of
 from hotplate.cache.policy import invalidates
 from hotplate.gateway.cache_kit import Kit
@@ -61,6 +63,9 @@ class Invalidating:
                 await asyncio.to_thread(store.bump, slots)
             else:
                 store.bump(slots)
+            self._kit.cache.counters.add(INVALIDATIONS)
+            path = self._scope["path"]
+            journal.note(self._kit.cache.folder, "request", [path], slots=slots, by=f"{self._scope['method']} {path}")
         except Exception as error:  # noqa: BLE001  # as above
             self._kit.troubles.tell("invalidate what a request has changed", error)
         await self._send(message)

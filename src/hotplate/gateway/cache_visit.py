@@ -18,20 +18,20 @@ class Visit:
         passage: what the request allows.
         key: of its URL.
         now: wall-clock seconds when it came.
-        accept_encoding: value of that field, None for none.
 
     Attributes:
         method: of the request.
         headers: of the request, as they came.
         asked: its conditions, None for none.
         collapsed: whether it has waited for another one's answer.
+        has_sent: whether its client has been sent something by us.
         is_out: whether the app has been called, or the client sent something: from there on nothing can be begun anew.
     """
 
-    __slots__ = ("accept_encoding", "asked", "collapsed", "headers", "is_out", "key", "method", "now", "passage",
+    __slots__ = ("asked", "collapsed", "has_sent", "headers", "is_out", "key", "method", "now", "passage",
                  "receive", "scope", "send")  # fmt: skip
 
-    def __init__(  # noqa: PLR0913, PLR0917  # made in one place, once per request
+    def __init__(  # made in one place, once per request
         self,
         scope: Scope,
         receive: Receive,
@@ -39,7 +39,6 @@ class Visit:
         passage: Passage,
         key: Key,
         now: float,
-        accept_encoding: bytes | None,
     ) -> None:
         self.scope = scope
         self.receive = receive
@@ -47,11 +46,10 @@ class Visit:
         self.passage = passage
         self.key = key
         self.now = now
-        self.accept_encoding = accept_encoding
         self.method: str = scope["method"]
         self.headers: list[tuple[bytes, bytes]] = scope["headers"]
         self.asked: Conditions | None = conditions(self.headers) if passage.has_condition or passage.has_range else None
-        self.collapsed = self.is_out = False
+        self.collapsed = self.is_out = self.has_sent = False
 
     @property
     def marker(self) -> bytes:
