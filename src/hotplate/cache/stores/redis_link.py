@@ -151,6 +151,7 @@ class Link:
     def _connect(self) -> None:
         self._wire = wire = self._address.connect()
         greet(wire, self._names)
+        wire.call(b"CLIENT", b"SETNAME", b"hotplate")  # for people who read CLIENT LIST; may be refused
         for script in ALL:
             # Where this is refused, or they are flushed later, each is sent whole once, behind what was sent meanwhile.
             wire.call(b"SCRIPT", b"LOAD", script.body)

@@ -16,7 +16,7 @@ from __future__ import annotations
 from hashlib import sha1
 
 MOST_SLOTS = 1000  # of one entry; Lua's unpack() has a limit of some thousand
-NO_CLOCK = "NOCLOCK"
+NO_CLOCK = "NOCLOCK"  # begins an error of ours; a blank in it keeps Redis 7 from putting ERR before
 
 _ANNOUNCE = """
 local function announce(clock, epoch, seq, what)
@@ -28,7 +28,7 @@ end
 
 _CLOCK = """
 local clock = redis.pcall('HMGET', KEYS[1], 'e', 's')
-if clock.err or not clock[1] or not clock[2] then return redis.error_reply('NOCLOCK') end
+if clock.err or not clock[1] or not clock[2] then return redis.error_reply('NOCLOCK there is none') end
 """
 
 
@@ -96,7 +96,8 @@ if #ARGV > 5 then
         if last and tonumber(last) > seq then return 0 end
     end
 end
-if redis.call('TYPE', KEYS[2]).ok ~= 'hash' then redis.call('DEL', KEYS[2]) end
+local kind = redis.call('TYPE', KEYS[2]).ok
+if kind ~= 'hash' and kind ~= 'none' then redis.call('DEL', KEYS[2]) end
 redis.call('HSET', KEYS[2], 'm', ARGV[3], 'v', ARGV[2])
 redis.call('PEXPIRE', KEYS[2], ARGV[1])
 return 1

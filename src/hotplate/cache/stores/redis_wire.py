@@ -59,7 +59,6 @@ class Address:
             "socket_timeout": CONNECT,
             "socket_connect_timeout": CONNECT,
             "protocol": 2,
-            "client_name": "hotplate",
         }
         self._elsewhere: tuple[str, int] | None = None
         place = options.get("path") or f"{options.get('host', 'localhost')}:{options.get('port', 6379)}"
