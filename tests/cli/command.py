@@ -30,7 +30,7 @@ def hello():
     return "hello"
 """
 # What a developer's own shell may have set, and would be heeded.
-_HEEDED = re.compile(r"HOTPLATE_.*|PORT|WEB_CONCURRENCY|FLASK_APP|NO_COLOR|TERM|CI|NOTIFY_SOCKET|LISTEN_.*")
+_HEEDED = re.compile(r"HOTPLATE_.*|PORT|REDIS_URL|WEB_CONCURRENCY|FLASK_APP|NO_COLOR|TERM|CI|NOTIFY_SOCKET|LISTEN_.*")
 
 
 class Done(NamedTuple):

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 from hotplate import __version__
 from hotplate.cli import main, reference
-from hotplate.cli.parts import Command
+from hotplate.cli.parts import Command, Family
 from hotplate.cli.root import COMMANDS, root
 from hotplate.cli.run import run
 from hotplate.errors import ExitCode
@@ -28,9 +28,10 @@ def helped(*words: str) -> str:
     return result.output
 
 
-@pytest.mark.parametrize(
-    "words", [(), *((name,) for name in COMMANDS)], ids=lambda words: " ".join(words) or "hotplate"
-)
+WORDS = [(), *((name,) for name in COMMANDS), ("cache", "stats"), ("cache", "explain"), ("cache", "purge")]
+
+
+@pytest.mark.parametrize("words", WORDS, ids=lambda words: " ".join(words) or "hotplate")
 def test_help_ends_with_commands_that_people_type(words: tuple[str, ...]) -> None:
     """Every help ends with examples, each of which begins with a command."""
     examples = helped(*words).partition("\nExamples:\n")[2]
@@ -112,6 +113,9 @@ def test_completion_scripts_say_how_to_install_them(shell: str, hotplate: Hotpla
         ("hotplate run ", ["file,"]),
         ("hotplate status --folder ", ["dir,"]),
         ("hotplate completion z", ["plain,zsh"]),
+        ("hotplate cache p", ["plain,purge"]),
+        ("hotplate cache explain / --he", ["plain,--header", "plain,--help"]),
+        ("hotplate run --cache s", ["plain,suggest"]),
     ],
 )
 def test_completion_offers_what_fits(typed: str, offered: list[str], hotplate: Hotplate) -> None:
@@ -144,8 +148,11 @@ def test_everything_is_on_the_reference_page() -> None:
     context = click.Context(root)
     for name in COMMANDS:
         command = root.get_command(context, name)
-        assert isinstance(command, Command)
+        assert isinstance(command, Command | Family)
         assert f"## hotplate {name}\n" in page
-        assert all(flag in page for param in command.params if isinstance(param, click.Option) for flag in param.opts)
+        members = command.commands.values() if isinstance(command, Family) else [command]
+        for each in members:
+            assert f"# hotplate {name}{'' if each is command else f' {each.name}'}\n" in page
+            assert all(flag in page for param in each.params if isinstance(param, click.Option) for flag in param.opts)
     assert "| `p99` |" in page
     assert "| `healthy` | whether every worker" in page

@@ -42,13 +42,14 @@ def test_it_says_what_it_decided_and_why(hotplate: Hotplate) -> None:
     assert head.startswith("Hotplate ")
     told = {line[2:13].strip(): line[13:] for line in decisions}
     assert list(told) == [
-        "App", "Listening", "Import", "Preload", "Threads", "Workers", "Warm-up", "Memory", "Reload", "Stop"
+        "App", "Listening", "Import", "Preload", "Threads", "Cache", "Workers", "Warm-up", "Memory", "Reload", "Stop"
     ]  # fmt: skip
     assert told["App"] == "app.py (app.py is here and defines app)"
     assert told["Listening"] == f"{running.address} (asked for by --bind)"
     assert told["Import"].endswith("(app:app, Flask WSGI)")
     assert told["Preload"] == "on (imported once for all workers: safe to fork)"
     assert told["Threads"] == "4 per worker (asked for by --threads)"
+    assert told["Cache"] == "headers (what the app declares cacheable; 256 MiB on this machine)"
     assert told["Workers"] == "2 (asked for by --workers)"
     assert re.fullmatch(r"\S+ m?s per worker \(/ \S+ m?s\)", told["Warm-up"])
     assert re.fullmatch(r"\S+ MiB per worker of its own \(limit .+\)", told["Memory"])

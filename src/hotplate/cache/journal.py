@@ -63,7 +63,7 @@ def note(
     kind: Kind,
     names: Sequence[str] = (),
     *,
-    tags: Iterable[str] = (),
+    tags: Iterable[str | int] = (),
     by: str = "",
     now: float | None = None,
 ) -> None:
@@ -73,7 +73,7 @@ def note(
         folder: where the processes of this machine meet, HOTPLATE_CACHE_DIR; "" for nowhere.
         kind: what it was.
         names: URLs or tags, for people.
-        tags: that were invalidated, those of URLs as well.
+        tags: that were invalidated, those of URLs as well; or their slots.
         by: who asked; this process where that is empty.
         now: wall-clock seconds.
 
@@ -86,13 +86,13 @@ def note(
     """
     if not folder:
         return
-    slots = tuple(sorted({slot_of(tag) for tag in tags}))
+    reached = tuple(sorted({tag if isinstance(tag, int) else slot_of(tag) for tag in tags}))
     entry = Invalidation(
         time.time() if now is None else now,
         kind,
         _told(names),
         (by or process())[:_LONGEST],
-        slots if len(slots) <= _MOST_SLOTS else (),
+        reached if len(reached) <= _MOST_SLOTS else (),
     )
     # Surrogates, as a process's name may have, are not JSON.
     safe = msgspec.structs.replace(entry, what=_utf8(entry.what), by=_utf8(entry.by))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import msgspec
 
@@ -17,22 +17,18 @@ if TYPE_CHECKING:
 _LONGEST_TAG = 1000  # characters
 
 
+def _help(text: str) -> msgspec.Meta:
+    return msgspec.Meta(description=text)
+
+
 class Purged(msgspec.Struct, frozen=True, kw_only=True):
-    """What was invalidated.
+    """What was invalidated."""
 
-    Args:
-        kind: `url`, `tag` or `all`.
-        what: URLs or tags; for `all` nothing.
-        entries: how many responses were stored for the URLs, or altogether; -1 where that is not known.
-        seconds: until it held everywhere.
-        where: how far that is.
-    """
-
-    kind: Literal["url", "tag", "all"]
-    what: tuple[str, ...]
-    entries: int
-    seconds: float
-    where: str
+    kind: Annotated[Literal["url", "tag", "all"], _help("what was named")]
+    what: Annotated[tuple[str, ...], _help("URLs or tags; for `all` nothing")]
+    entries: Annotated[int, _help("responses that were stored for the URLs, or altogether; -1: not known")]
+    seconds: Annotated[float, _help("until it held everywhere")]
+    where: Annotated[str, _help("where that is")]
 
 
 def check(urls: Sequence[str], tags: Sequence[str]) -> None:

@@ -83,6 +83,32 @@ def collect(reached: Reached) -> Stats:
     )
 
 
+def brief(folder: Path) -> str:
+    """Return one line about an instance's cache without asking a network; "" where nothing is known of it.
+
+    Args:
+        folder: where the instance's processes meet.
+    """
+    from hotplate.supervisor import cachefolder
+
+    note = cachefolder.note(folder)
+    if note is None or note.settings.cache == "off":
+        return "off" if note else ""
+    ratio = hit_ratio(counters.read(folder) or {})
+    told = "nothing asked for yet" if ratio is None else f"{ratio * 100:.1f} % hits"
+    return f"{note.settings.cache}, {told}, {note.redis or _store(_local(folder, note.settings.cache_size))}"
+
+
+def _local(folder: Path, size: int) -> StoreState:
+    from hotplate.cache.stores.lmdb import LmdbStore
+
+    store = LmdbStore(folder, size)
+    try:
+        return store.state()
+    finally:
+        store.close()
+
+
 def hit_ratio(counted: dict[str, int]) -> float | None:
     """Return the part of requests that did not have the app make their answer; None where there was none.
 

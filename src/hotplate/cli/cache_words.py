@@ -66,9 +66,9 @@ def _invalidated(found: Explanation, now: float) -> str:
         return ""
     ago = _took(max(0.0, now - last.when))
     at = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(last.when))
-    what = {"all": "everything", "tag": f"tags {last.what}", "url": last.what, "request": last.what}[last.kind]
+    what = {"all": "everything, ", "tag": f"tag {last.what}, ", "url": f"{last.what}, ", "request": ""}[last.kind]
     since = "; stored again since" if found.stored and found.stored_at >= last.when else ""
-    return f"{ago} ago ({at}): {what}, by {last.by}{since}"
+    return f"{ago} ago ({at}): {what}by {last.by}{since}"
 
 
 def _of_answer(answer: Probe) -> Iterator[str]:

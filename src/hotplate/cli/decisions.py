@@ -7,6 +7,7 @@ from typing import NamedTuple
 from hotplate.apps.discover import Found
 from hotplate.machine import Memory, sizing
 from hotplate.settings import SETTINGS, Resolved
+from hotplate.settings.secret import hidden
 from hotplate.settings.units import show_duration_roughly, show_size_roughly
 from hotplate.supervisor.events import GenerationImported, Listening, PreloadGivenUp, WorkerReady, WorkersDecided
 
@@ -82,6 +83,24 @@ def of_warmup(ready: list[WorkerReady], resolved: Resolved, *, preloaded: bool) 
     if not preloaded:
         return Decided("boot", took, f"import and warm-up; {', '.join(warmed)}")
     return Decided("warm-up", took, ", ".join(warmed))
+
+
+def of_cache(resolved: Resolved, release: str, why: str) -> Decided:
+    """What is answered from cache, where that is kept, and which version of the code it is for."""
+    settings = resolved.settings
+    if settings.cache == "off":
+        return Decided("cache", "off", _by(resolved, "cache"))
+    modes = {"headers": "what the app declares cacheable", "suggest": "measured, not answered from"}
+    where = f"{show_size_roughly(settings.cache_size)} on this machine"
+    if settings.redis_url:
+        by = _by(resolved, "redis_url")
+        where = f"in {hidden(settings.redis_url)}{f', {by}' if by else ''}"
+    elif "not installed" in resolved.origins["redis_url"]:
+        where += "; not in the Redis of REDIS_URL, for the packages of hotplate[redis] are not installed"
+    # A fingerprint is what everybody expects, and tells nobody anything.
+    named = "" if why.startswith("fingerprint") or not release else f"release {release}, {why}"
+    facts = [modes[settings.cache], where, _by(resolved, "cache"), named]
+    return Decided("cache", settings.cache, "; ".join(filter(None, facts)))
 
 
 def of_memory(ready: list[WorkerReady], limit: Memory) -> list[Decided]:

@@ -56,16 +56,22 @@ def of_usage(problem: click.UsageError) -> HotplateError:
     return _usage(f"run `{command}`", cause, f"`{command} --help` says how it is used.")
 
 
-def no_such_command(name: str, commands: list[str]) -> HotplateError:
-    """Return the error for a mistyped command, or for `hotplate shop:app` without `run`."""
+def no_such_command(name: str, commands: list[str], above: str = "hotplate") -> HotplateError:
+    """Return the error for a mistyped command, or for `hotplate shop:app` without `run`.
+
+    Args:
+        name: what was typed.
+        commands: what could have been.
+        above: what was typed before it.
+    """
     near = difflib.get_close_matches(name, commands, n=1, cutoff=0.5)
-    if ":" in name or name.endswith(".py"):
+    if above == "hotplate" and (":" in name or name.endswith(".py")):
         remedy = f"Did you mean hotplate run {name}?"
     elif near:
-        remedy = f"Did you mean hotplate {near[0]}?"
+        remedy = f"Did you mean {above} {near[0]}?"
     else:
         remedy = f"The commands are {', '.join(commands[:-1])} and {commands[-1]}."
-    return _usage(f"run `hotplate {name}`", "there is no such command", remedy)
+    return _usage(f"run `{above} {name}`", "there is no such command", remedy)
 
 
 def _nearest(name: str, problem: click.NoSuchOption) -> str:

@@ -124,6 +124,7 @@ class TextJournal:
         for decided in told if event.preloaded or not self._given_up else []:
             self._decided(decided)
         self._decided(decisions.of_threads(self._resolved, event.kind))
+        self._decided(decisions.of_cache(self._resolved, event.release, event.release_why))
         first = "" if event.preloaded else "Importing the app and "
         self._scribe.waiting(f"{first}{'warming' if first else 'Warming'} the first worker")
 
@@ -171,6 +172,7 @@ class JsonJournal:
         self._line(event.level, name, event.line(), fields | ({"detail": detail} if detail else {}))
         if isinstance(event, GenerationImported):
             self._decided(decisions.of_threads(self._resolved, event.kind))
+            self._decided(decisions.of_cache(self._resolved, event.release, event.release_why))
 
     def failure(self, error: HotplateError) -> bool:
         """Tell it with its exit code."""

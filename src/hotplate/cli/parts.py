@@ -149,6 +149,20 @@ class Family(click.Group):
         """Return the names, in the order they were given in."""
         return list(self.commands)
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command that `args` begin with.
+
+        Raises:
+            HotplateError: USAGE; there is none of that name.
+        """
+        if args[0] not in self.commands and not args[0].startswith("-") and not ctx.resilient_parsing:
+            from hotplate.cli import failures
+
+            raise failures.no_such_command(args[0], list(self.commands), ctx.command_path)
+        return super().resolve_command(ctx, args)
+
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002  click gives it
         """Write the examples."""
         write_examples(self.examples, formatter)

@@ -8,14 +8,14 @@ from __future__ import annotations
 import difflib
 import inspect
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 import click
 import msgspec
 
-from hotplate.cli.parts import Command, Example
+from hotplate.cli.parts import Command, Example, Family
 from hotplate.cli.root import EXAMPLES, root
 
 _HEAD = """\
@@ -40,11 +40,22 @@ def _chapters(context: click.Context) -> Iterator[str]:
         command = root.get_command(context, name)
         if isinstance(command, Command):
             yield from _chapter(command, click.Context(command, info_name=name, parent=context))
+        elif isinstance(command, Family):
+            yield from _family(command, click.Context(command, info_name=name, parent=context))
 
 
-def _chapter(command: Command, context: click.Context) -> Iterator[str]:
+def _family(family: Family, context: click.Context) -> Iterator[str]:
+    yield f"\n## {context.command_path}\n\n{inspect.cleandoc(family.help or '')}\n\n{_examples(family.examples)}"
+    for name, member in family.commands.items():
+        if isinstance(member, Command):
+            yield from _chapter(member, click.Context(member, info_name=name, parent=context), level=3)
+            yield from _records(_cache_records().get(name, {}), f"{context.command_path} {name} --json")
+
+
+def _chapter(command: Command, context: click.Context, level: int = 2) -> Iterator[str]:
     usage = " ".join([context.command_path, *command.collect_usage_pieces(context)])
-    yield f"\n## {context.command_path}\n\n```console\n{usage}\n```\n\n{inspect.cleandoc(command.help or '')}\n"
+    text = inspect.cleandoc(command.help or "")
+    yield f"\n{'#' * level} {context.command_path}\n\n```console\n{usage}\n```\n\n{text}\n"
     for section in command.sections(context):
         yield f"\n**{section.title}**\n\n| what | does |\n|---|---|\n"
         for typed, purpose in section.entries:
@@ -53,8 +64,7 @@ def _chapter(command: Command, context: click.Context) -> Iterator[str]:
     if command.name == "run":
         yield "\nMore on every setting: [settings.md](settings.md).\n"
     if command.name == "status":
-        yield "\n### What `hotplate status --json` says\n"
-        yield from _fields()
+        yield from _status_fields()
 
 
 def _examples(examples: tuple[Example, ...]) -> str:
@@ -63,8 +73,8 @@ def _examples(examples: tuple[Example, ...]) -> str:
     return "\n".join(["```sh", *lines, "```", ""])
 
 
-def _fields() -> Iterator[str]:
-    """Yield a table for each record of the status report, from the descriptions of its fields."""
+def _status_fields() -> Iterator[str]:
+    """Yield a table for each record of the status report."""
     from hotplate.supervisor.report import StatusReport, Totals, WorkerReport
 
     records: dict[str, type[msgspec.Struct]] = {
@@ -72,13 +82,34 @@ def _fields() -> Iterator[str]:
         "`totals`": Totals,
         "each of `workers`": WorkerReport,
     }
+    yield from _records(records, "hotplate status --json")
+    yield "\n`traffic` of each worker (durations in seconds):\n\n| field | meaning |\n|---|---|\n"
+    yield from (f"| `{field}` | {_cell(text)} |\n" for field, text in _traffic())
+
+
+def _cache_records() -> Mapping[str, Mapping[str, type[msgspec.Struct]]]:
+    """Return what the commands of the cache answer with; imported when wanted."""
+    from hotplate.cli.cache_explain import Explanation
+    from hotplate.cli.cache_probe import Probe
+    from hotplate.cli.cache_purge import Purged
+    from hotplate.cli.cache_stats import Stats, Suggestion
+
+    return {
+        "stats": {"": Stats, "each of `suggestions`": Suggestion},
+        "explain": {"": Explanation, "`answer`": Probe},
+        "purge": {"": Purged},
+    }
+
+
+def _records(records: Mapping[str, type[msgspec.Struct]], command: str) -> Iterator[str]:
+    """Yield a table for each record, from the descriptions of its fields."""
+    if records:
+        yield f"\n### What `{command}` says\n"
     for title, record in records.items():
         yield f"\n{title[:1].upper() + title[1:]}:\n\n" if title else "\n"
         yield "| field | meaning |\n|---|---|\n"
         for field, hint in get_type_hints(record, include_extras=True).items():
             yield f"| `{field}` | {_cell(_description(hint))} |\n"
-    yield "\n`traffic` of each worker (durations in seconds):\n\n| field | meaning |\n|---|---|\n"
-    yield from (f"| `{field}` | {_cell(text)} |\n" for field, text in _traffic())
 
 
 def _traffic() -> Iterator[tuple[str, str]]:

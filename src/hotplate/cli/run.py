@@ -49,11 +49,12 @@ def run_app(**flags: object) -> int:
     """
     from hotplate.cache.routes import Routes
     from hotplate.cli import early
+    from hotplate.cli.extras import with_redis
     from hotplate.settings import resolve
     from hotplate.supervisor import master
 
     cwd = Path.cwd()
-    resolved = resolve(flags, os.environ, cwd)
+    resolved = with_redis(resolve(flags, os.environ, cwd))
     Routes(resolved.settings.cache_routes)  # refuses what is no rule, before anything is started
     with _journal(resolved) as journal:
         try:

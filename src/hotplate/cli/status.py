@@ -83,6 +83,7 @@ def lines(report: StatusReport, look: Look) -> Iterator[str]:
         "Master": f"pid {report.pid}, generation {report.generation} (pid {report.generation_pid or 'none'})",
         "Workers": f"{report.slots}" + (f" ({report.workers_why})" if report.workers_why else ""),
         "Spread": report.steering,
+        "Cache": _cache(report),
     }
     yield from (f"  {label:<11}{clean(fact)}" for label, fact in facts.items() if fact)
     if report.workers:
@@ -90,6 +91,16 @@ def lines(report: StatusReport, look: Look) -> Iterator[str]:
         head, *body = aligned([_HEAD, *map(_row, report.workers), _sums(report)], left=[_STATE])
         yield look.paint(head, "bold")
         yield from body
+
+
+def _cache(report: StatusReport) -> str:
+    if not report.cache:
+        return ""
+    from pathlib import Path
+
+    from hotplate.cli import cache_stats
+
+    return cache_stats.brief(Path(report.cache))
 
 
 def _row(worker: WorkerReport) -> tuple[str, ...]:

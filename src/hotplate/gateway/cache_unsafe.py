@@ -65,7 +65,7 @@ class Invalidating:
                 store.bump(slots)
             self._kit.cache.counters.add(INVALIDATIONS)
             path = self._scope["path"]
-            journal.note(self._kit.cache.folder, "request", [path], slots=slots, by=f"{self._scope['method']} {path}")
+            journal.note(self._kit.cache.folder, "request", [path], tags=slots, by=f"{self._scope['method']} {path}")
         except Exception as error:  # noqa: BLE001  # as above
             self._kit.troubles.tell("invalidate what a request has changed", error)
         await self._send(message)
