@@ -105,6 +105,21 @@ class Counters:
             row = self._take()
         row[index] += amount
 
+    def add_hit(self, sent: int, saved: int) -> None:
+        """Count an answer from cache, as three calls of `add` would.
+
+        Args:
+            sent: bytes of its body.
+            saved: microseconds that making it would have taken.
+        """
+        try:
+            row = self._local.row
+        except AttributeError:
+            row = self._take()
+        row[HITS] += 1
+        row[BYTES_SERVED] += sent
+        row[MICROSECONDS_SAVED] += saved
+
     def totals(self) -> dict[str, int]:
         """Return what all processes have counted since the file was made, by name."""
         with self._taking:

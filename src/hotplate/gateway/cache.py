@@ -10,9 +10,10 @@ as if there were none.
 from __future__ import annotations
 
 from collections.abc import Awaitable
+from typing import NamedTuple
 
 from hotplate.cache.answer import Answer, answer, conditions
-from hotplate.cache.counters import BYPASSED, BYTES_SERVED, HITS, MICROSECONDS_SAVED, NOT_MODIFIED
+from hotplate.cache.counters import BYPASSED, NOT_MODIFIED
 from hotplate.cache.key import Key, primary
 from hotplate.cache.policy import PLAIN, Passage, ask
 from hotplate.gateway.cache_flow import Flow
@@ -26,6 +27,20 @@ from hotplate.gateway.types import ASGIApp, Receive, Scope, Send
 Fields = list[tuple[bytes, bytes]]
 
 _MOST_KEYS = 4096  # of URLs asked for lately, some 500 bytes each
+
+
+class _Asked(NamedTuple):
+    """What the cache reads of a request's fields; kept with the fields of a plain GET (see `heads`).
+
+    Args:
+        passage: what the request allows.
+        host: value of the Host field.
+        codings: those that the client takes, the best first.
+    """
+
+    passage: Passage
+    host: bytes
+    codings: tuple[bytes, ...]
 
 
 def layer(app: ASGIApp, kit: Kit) -> ASGIApp:
@@ -54,15 +69,21 @@ def layer(app: ASGIApp, kit: Kit) -> ASGIApp:
 
 def _entrance(kit: Kit, flow: Flow) -> ASGIApp:
     """Return the way in; a closure, so that a hit finds all it needs in its cells."""
-    profile, clock, markers = kit.profile, kit.clock, kit.markers
+    clock, markers = kit.clock, kit.markers
     peek, release = kit.cache.shelf.peek, kit.cache.release.encode()
     count, past, hit = kit.cache.counters.add, flow.past, _Hits(kit)
     keys: dict[tuple[str, bytes, bytes, bytes], Key] = {}
 
     def enter(scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         headers: Fields = scope["headers"]
-        host = _first(headers, b"host")
-        passage = ask(scope["method"], headers, profile, has_body="hotplate.body" in scope, host=host)
+        head = scope.get("hotplate.head")
+        if head is None or scope["method"] != "GET":
+            asked = _read(kit, scope)
+        else:
+            asked = head.cache
+            if asked is None:
+                asked = head.cache = _read(kit, scope)
+        passage, host, codings = asked
         if not passage.lookup or "hotplate.rehearsal" in scope:
             count(BYPASSED)
             return past(scope, receive, send, passage)
@@ -79,12 +100,19 @@ def _entrance(kit: Kit, flow: Flow) -> ASGIApp:
                 count(BYPASSED)
                 return past(scope, receive, send, passage)
         elif passage.store and passage.wants is None:
-            found = hit(ready, key, passage, headers, now)
+            found = hit(ready, key, passage, headers, codings, now)
             if found is not None:
                 return send_whole(send, found)
         return flow.serve(Visit(scope, receive, send, passage, key, now))
 
     return enter
+
+
+def _read(kit: Kit, scope: Scope) -> _Asked:
+    headers: Fields = scope["headers"]
+    host = _first(headers, b"host")
+    passage = ask(scope["method"], headers, kit.profile, has_body="hotplate.body" in scope, host=host)
+    return _Asked(passage, host, kit.compressor.acceptable(_first(headers, b"accept-encoding") or None))
 
 
 class _Hits:
@@ -96,11 +124,12 @@ class _Hits:
 
     def __init__(self, kit: Kit) -> None:
         self._peek = kit.cache.shelf.peek
-        self._acceptable = kit.compressor.acceptable
         self._loose = kit.profile.loose_vary
-        self._count = kit.cache.counters.add
+        self._count, self._count_hit = kit.cache.counters.add, kit.cache.counters.add_hit
 
-    def __call__(self, ready: Ready, key: Key, passage: Passage, headers: Fields, now: float) -> Answer | None:
+    def __call__(
+        self, ready: Ready, key: Key, passage: Passage, headers: Fields, codings: tuple[bytes, ...], now: float
+    ) -> Answer | None:
         """Return the answer; None where it is not fresh, not for this request, or not in a form that it could have."""
         if ready.is_list:
             variant = ready.variant(key, headers, loose=self._loose)
@@ -114,22 +143,17 @@ class _Hits:
         if passage is not PLAIN and (passage.has_condition or passage.has_range):
             asked = conditions(headers)
         coding = b""
-        if ready.is_compressible and not passage.has_range:
-            wanted = self._acceptable(_first(headers, b"accept-encoding"))
-            if wanted:
-                coded = ready.prepared.coded
-                for coding in wanted:
-                    if coding in coded:
-                        break
-                else:
-                    return None
+        if codings and ready.is_compressible and not passage.has_range:
+            coded = ready.prepared.coded
+            for coding in codings:
+                if coding in coded:
+                    break
+            else:
+                return None
         found = answer(ready.prepared, "GET", asked, coding, now)
-        count = self._count
-        count(HITS)
-        count(BYTES_SERVED, len(found[2]))
-        count(MICROSECONDS_SAVED, ready.saves)
+        self._count_hit(len(found[2]), ready.saves)
         if found[0] == 304:
-            count(NOT_MODIFIED)
+            self._count(NOT_MODIFIED)
         return found
 
 
