@@ -43,6 +43,7 @@ class Cached(Protocol[P, R_co]):
         uncached: the function as it was written.
     """
 
+    __name__: str
     uncached: Callable[..., Any]
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R_co:
