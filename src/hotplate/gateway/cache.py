@@ -22,6 +22,7 @@ from hotplate.gateway.cache_markers import Markers
 from hotplate.gateway.cache_ready import Ready
 from hotplate.gateway.cache_send import send_whole
 from hotplate.gateway.cache_visit import Visit, path_marker
+from hotplate.gateway.heads import Head
 from hotplate.gateway.types import ASGIApp, Receive, Scope, Send
 
 Fields = list[tuple[bytes, bytes]]
@@ -77,12 +78,7 @@ def _entrance(kit: Kit, flow: Flow) -> ASGIApp:
     def enter(scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         headers: Fields = scope["headers"]
         head = scope.get("hotplate.head")
-        if head is None or scope["method"] != "GET":
-            asked = _read(kit, scope)
-        else:
-            asked = head.cache
-            if asked is None:
-                asked = head.cache = _read(kit, scope)
+        asked: _Asked = (head is not None and scope["method"] == "GET" and head.cache) or _read(kit, scope, head)
         passage, host, codings = asked
         if not passage.lookup or "hotplate.rehearsal" in scope:
             count(BYPASSED)
@@ -108,11 +104,14 @@ def _entrance(kit: Kit, flow: Flow) -> ASGIApp:
     return enter
 
 
-def _read(kit: Kit, scope: Scope) -> _Asked:
+def _read(kit: Kit, scope: Scope, head: Head | None) -> _Asked:
     headers: Fields = scope["headers"]
     host = _first(headers, b"host")
     passage = ask(scope["method"], headers, kit.profile, has_body="hotplate.body" in scope, host=host)
-    return _Asked(passage, host, kit.compressor.acceptable(_first(headers, b"accept-encoding") or None))
+    asked = _Asked(passage, host, kit.compressor.acceptable(_first(headers, b"accept-encoding") or None))
+    if head is not None and scope["method"] == "GET":
+        head.cache = asked
+    return asked
 
 
 class _Hits:
