@@ -12,6 +12,8 @@ import pytest
 from hotplate.cache.stores.base import Store
 from hotplate.cache.stores.lmdb import LmdbStore
 from hotplate.cache.stores.local import LocalStore
+from hotplate.cache.stores.redis import RedisStore
+from tests.support.waiting import wait_until
 
 LIMIT = 64_000_000
 
@@ -30,9 +32,16 @@ class Kind(NamedTuple):
     is_shared: bool
 
 
+def _redis(url: str) -> Store:
+    store = RedisStore(url, budget=5.0)  # a busy machine is no reason to go on without it
+    wait_until(store.now, what="the clock is known")
+    return store
+
+
 KINDS: dict[str, Kind] = {
     "local": Kind(lambda _, __: "", lambda _: LocalStore(LIMIT), is_shared=False),
     "lmdb": Kind(lambda _, folder: str(folder / "cache"), lambda path: LmdbStore(Path(path), LIMIT), is_shared=True),
+    "redis": Kind(lambda request, _: str(request.getfixturevalue("redis_url")), _redis, is_shared=True),
 }
 SHARED = [name for name, kind in KINDS.items() if kind.is_shared]
 
