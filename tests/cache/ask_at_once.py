@@ -1,7 +1,7 @@
 """A process that asks for one expired value many times at once, in threads and in coroutines.
 
-`python -m tests.cache.ask_at_once LOG COUNT`: says "ready", has the value expire if it is told so, waits for a line, and
-writes what all have got. Every computation is a line in LOG.
+`python -m tests.cache.ask_at_once LOG COUNT`: says "ready", has the value expire if it is told so, waits for a line,
+and writes what all have got. Every computation is a line in LOG.
 """
 
 from __future__ import annotations

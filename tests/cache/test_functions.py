@@ -275,7 +275,7 @@ def test_values_that_cannot_be_kept_are_refused() -> None:
     with pytest.raises(HotplateError) as caught:
         rows()
     assert str(caught.value).startswith("Cannot cache tests.cache.test_functions.")
-    assert "rows: it returned a list with a object. Return dicts, lists" in str(caught.value)
+    assert "rows: it returned a list with an object. Return dicts, lists" in str(caught.value)
 
 
 def test_too_many_tags_are_not_kept(caplog: pytest.LogCaptureFixture) -> None:

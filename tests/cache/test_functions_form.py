@@ -197,7 +197,7 @@ def test_wrong_calls_raise_what_the_function_raises(is_async: bool) -> None:
     with pytest.raises(TypeError, match="subscriptable"):
         failing(1)
     unkeyable = Counted(is_async, key=lambda a: a)
-    with pytest.raises(HotplateError, match="its key function returned a object"):
+    with pytest.raises(HotplateError, match="its key function returned an object"):
         unkeyable(object())
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from hotplate.cache.byvalue import UnkeyableError, encode, named
+from hotplate.cache.byvalue import UnkeyableError, a_named, encode
 from hotplate.errors import ExitCode, HotplateError
 
 _SCALARS = frozenset({type(None), bool, int, float, str, bytes})
@@ -91,7 +91,7 @@ class Arguments:
             raise self._refusal(name, value, refused) from None
 
     def _refusal(self, name: str, value: object, refused: UnkeyableError) -> HotplateError:
-        itself = f"a {named(type(value))}"
+        itself = a_named(type(value))
         what = refused.found if refused.found == itself else f"{itself} with {refused.found} in it"
         is_own = name == self.names[0] and name in {"self", "cls"}
         remedy = refused.remedy or (

@@ -53,7 +53,7 @@ def encode(value: object) -> bytes:
     try:
         return exact(value) if exact is not None else _other(value)
     except RecursionError:
-        raise UnkeyableError(f"a {named(type(value))} that holds itself or is nested too deeply") from None
+        raise UnkeyableError(f"{a_named(type(value))} that holds itself or is nested too deeply") from None
 
 
 def class_name(kind: type) -> str:
@@ -66,10 +66,16 @@ def class_name(kind: type) -> str:
     return f"{kind.__module__}:{kind.__qualname__}"
 
 
-def named(kind: type) -> str:
-    """Return what messages call a class."""
+def a_named(kind: type) -> str:
+    """Return what messages call an object of a class.
+
+    Example:
+        >>> a_named(int), a_named(OrderedDict)
+        ('an int', 'a collections.OrderedDict')
+    """
     name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
-    return name if len(name) <= _MOST else name[:_MOST] + "..."
+    name = name if len(name) <= _MOST else name[:_MOST] + "..."
+    return f"an {name}" if name[0].lower() in "aeiou" else f"a {name}"
 
 
 def _sized(tag: bytes, content: bytes) -> bytes:
@@ -191,7 +197,7 @@ def _other(value: object) -> bytes:
     for is_kind, write in _BY_KIND:
         if is_kind(value):
             return write(value)
-    raise UnkeyableError(f"a {named(type(value))}", _remedy(value))
+    raise UnkeyableError(a_named(type(value)), _remedy(value))
 
 
 def _remedy(value: object) -> str:

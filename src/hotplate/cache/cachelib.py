@@ -19,7 +19,7 @@ from typing import Any
 
 from cachelib import BaseCache
 
-from hotplate.cache.byvalue import encode, named
+from hotplate.cache.byvalue import a_named, encode
 from hotplate.cache.key import slot_of
 from hotplate.cache.models import DamagedError, Kind, kind_of
 from hotplate.cache.service import Cache, current
@@ -173,7 +173,7 @@ def _plainer(value: object) -> object:
 
 
 def _read_response(response: Any) -> list[Any]:  # noqa: ANN401  # of a class that may not be there
-    name = f"a {named(type(response))}"
+    name = a_named(type(response))
     if response.is_streamed or response.direct_passthrough:
         raise UnstorableError(f"{name} that is streamed", "Give the whole body to the response, or leave it uncached.")
     if "set-cookie" in response.headers:

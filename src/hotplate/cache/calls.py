@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from hotplate.cache.arguments import Arguments
-from hotplate.cache.byvalue import UnkeyableError, encode
+from hotplate.cache.byvalue import UnkeyableError, a_named, encode
 from hotplate.cache.code import identity
 from hotplate.cache.current import MOST_TAGS
 from hotplate.cache.key import slot_of
@@ -183,8 +183,8 @@ class Cachable:
         try:
             encoded = self.values.encode(value)
         except UnstorableError as refused:
-            whole = f"a {type(value).__qualname__}"
-            inside = "" if refused.found.endswith(type(value).__qualname__) else f"{whole} with "
+            whole = a_named(type(value))
+            inside = "" if refused.found.startswith(whole) else f"{whole} with "
             raise self.refusal(f"it returned {inside}{refused.found}", refused.remedy) from None
         record = Record(now + self.rules.ttl, cost, tuple(sorted(tags)), encoded)
         return Held(record, value if type(value) in _UNIQUE else _NOTHING)

@@ -12,7 +12,7 @@ from pathlib import PosixPath, PurePosixPath
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from hotplate.cache.byvalue import named
+from hotplate.cache.byvalue import a_named
 from hotplate.cache.models import DamagedError
 
 
@@ -56,7 +56,7 @@ def _zone(zone: dt.tzinfo | None) -> object:
     if type(zone) is zoneinfo.ZoneInfo and zone.key in _zones():
         return zone.key
     raise UnstorableError(
-        f"a time with a {named(type(zone))}", "Use datetime.timezone.utc or zoneinfo.ZoneInfo for time zones."
+        f"a time with {a_named(type(zone))}", "Use datetime.timezone.utc or zoneinfo.ZoneInfo for time zones."
     )
 
 

@@ -15,7 +15,7 @@ import msgspec
 from msgspec.msgpack import Ext
 
 from hotplate.cache.advice import instead
-from hotplate.cache.byvalue import class_name, named
+from hotplate.cache.byvalue import a_named, class_name
 from hotplate.cache.leaves import LEAVES, UnstorableError
 from hotplate.cache.models import DamagedError, Kind, kind_of
 
@@ -77,7 +77,7 @@ class Values:
         try:
             return _pack(self._plain(value))
         except RecursionError:
-            found = f"a {named(type(value))} that holds itself or is nested too deeply"
+            found = f"{a_named(type(value))} that holds itself or is nested too deeply"
             raise UnstorableError(found, "Return something flatter.") from None
 
     def decode(self, data: bytes) -> Any:  # noqa: ANN401  # whatever was encoded
@@ -115,7 +115,7 @@ class Values:
     def _model(self, value: Any) -> Ext:  # noqa: ANN401  # whatever a function returns
         kind = self._kind_of(type(value))
         if kind is None:
-            raise UnstorableError(f"a {named(type(value))}", instead(value))
+            raise UnstorableError(a_named(type(value)), instead(value))
         name = class_name(type(value))
         if self._known.get(name) is not type(value):
             _check_made(kind, value)
@@ -173,5 +173,5 @@ def _check_made(kind: Kind, value: object) -> None:
     except UnstorableError:
         raise
     except Exception as problem:  # noqa: BLE001  # a class's own code
-        found = f"a {named(type(value))}, which cannot be made anew ({type(problem).__name__}: {problem})"
+        found = f"{a_named(type(value))}, which cannot be made anew ({type(problem).__name__}: {problem})"
         raise UnstorableError(found, "Return a dict, or a dataclass without another base.") from None
