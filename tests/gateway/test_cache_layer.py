@@ -103,11 +103,13 @@ def test_a_client_with_a_copy_fills_the_cache() -> None:
     """Its condition is kept from the app, so that the whole page is stored; the client gets its 304 all the same."""
     view = Views({**PAGE, "ETag": '"v1"'})
     with Site(view) as site:
+        for number in range(3):  # the fields are known after the first
+            site.get(f"/{number}", if_none_match='"v1"')
         first = site.get("/", if_none_match='"v1"')
         second = site.get("/")
     assert (first.status, first.body) == (304, b"")
-    assert "HTTP_IF_NONE_MATCH" not in view.calls[0]
-    assert (second.status, second.body, second.is_hit) == (200, b"call 1", True)
+    assert not any("HTTP_IF_NONE_MATCH" in call for call in view.calls)
+    assert (second.status, second.body, second.is_hit) == (200, b"call 4", True)
 
 
 def test_cookies_keep_what_is_not_for_everyone_apart() -> None:

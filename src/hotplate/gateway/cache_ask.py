@@ -74,7 +74,10 @@ def asking(scope: Scope, headers: list[tuple[bytes, bytes]], place: Place) -> Sc
     kept = [field for field in headers if field[0] not in NAMES]
     if place.ready is not None:
         kept += revalidation_fields(place.ready.entry)
-    return {**scope, "headers": kept}
+    asked = {**scope, "headers": kept}
+    if len(kept) != len(headers) or kept != headers:
+        asked.pop("hotplate.head", None)  # what is known of the client's fields
+    return asked
 
 
 def _noting(receive: Receive, keeper: Keeper) -> Receive:

@@ -72,7 +72,7 @@ class Flow:
             _check(visit)
             verdict = self._verdict(visit, place)
             if verdict is not None and verdict.use <= Use.STALE:
-                if verdict.use is not Use.FRESH:
+                if verdict.use is Use.STALE or (verdict.use is Use.EARLY and _is_in_second_half(place, verdict)):
                     self._refresh(visit, place)
                 await self._answer(visit, place, verdict)
                 return
@@ -193,6 +193,11 @@ class Flow:
             out = telling(out, forwarded("bypass", detail=detail or reason.value))
         visit.is_out = True
         await self._app(visit.scope, visit.receive, out)
+
+
+def _is_in_second_half(place: Place, verdict: Verdict) -> bool:
+    """Whether an early refresh is not too early: what takes longer to make than it lives would be made all the time."""
+    return place.ready is not None and verdict.ttl * 2 <= place.ready.entry.lifetime - place.ready.entry.age
 
 
 def _check(visit: Visit) -> None:
