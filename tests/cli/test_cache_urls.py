@@ -19,6 +19,7 @@ READ = {
     "/x/%2f?q=%20&r=a b": ["http://h:1/x/%2f?q=%20&r=a%20b", "http://g/x/%2f?q=%20&r=a%20b"],
     "/caf\u00e9": ["http://h:1/caf%C3%A9", "http://g/caf%C3%A9"],
     "/x#part": ["http://h:1/x", "http://g/x"],
+    "http://b\u00fccher.example/": ["http://xn--bcher-kva.example/", "https://xn--bcher-kva.example/"],
     "http://[::1]:8000/": ["http://[::1]:8000/", "https://[::1]:8000/"],
 }
 REFUSED = {

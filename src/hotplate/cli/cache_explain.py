@@ -12,7 +12,7 @@ from hotplate.cache import journal, status
 from hotplate.cache.entry import Entry, decode
 from hotplate.cache.journal import Invalidation
 from hotplate.cache.key import Key, Url, primary, slot_of, variant
-from hotplate.cache.policy import Passage, Use, Verdict, ask, reuse
+from hotplate.cache.policy import Passage, Use, Verdict, ask, keep_seconds, reuse
 from hotplate.cache.profile import Profile, Rule, rfc, safe
 from hotplate.cache.reasons import Reason
 from hotplate.cache.routes import Routes
@@ -109,7 +109,10 @@ def explain(reached: Reached, text: str, headers: Sequence[str], *, now: float, 
         found, answer = _after(reached, url, release, headers, answer)
         now = max(now, found.entry.received) if found.entry else now
     explanation = _told(_of(found, passage, profile, now), reached.settings, passage)
-    slots = [found.key.slot, *map(slot_of, (*(found.entry.tags if found.entry else ()), *(rule.tags if rule else ())))]
+    left = found.entry or _left(reached, found, fields, profile)
+    if left is not None and found.entry is None and explanation.state == "absent" and passage.lookup:
+        fate = "has expired" if keep_seconds(left, profile, now) <= 0 else "has been invalidated"
+        explanation = msgspec.structs.replace(explanation, why=f"{explanation.why}; what was {fate}")
     words = [f"GET {cache_urls.show(url)}", f"release {release or '(none)'}"]
     return msgspec.structs.replace(
         explanation,
@@ -119,7 +122,7 @@ def explain(reached: Reached, text: str, headers: Sequence[str], *, now: float, 
         request="" if passage.lookup and passage.store else passage.reason.text,
         rule=_rule_text(reached.settings, rule),
         variants=tuple(tuple(name.decode() for name in names) for names in found.variants),
-        invalidation=next((each for each in journal.read(reached.folder) if each.reaches(slots, 0.0)), None),
+        invalidation=_invalidation(reached, found, left, rule),
         answer=answer,
     )
 
@@ -161,6 +164,31 @@ def _find(reached: Reached, url: Url, release: str, headers: Sequence[str]) -> _
         if found is not None:
             return _Found(inner, found, entry.variants)
     return _Found(key, None, entry.variants)
+
+
+def _left(reached: Reached, found: _Found, fields: list[tuple[bytes, bytes]], profile: Profile) -> Entry | None:
+    """Return what was stored before it was invalidated or expired, where the store still has it lying about."""
+    from hotplate.cache.stores.lmdb import LmdbStore
+    from hotplate.cache.stores.lmdb_remains import remains
+
+    store = reached.cache.store
+    if not isinstance(store, LmdbStore):
+        return None
+    keys = [variant(found.key, vary, fields, loose=profile.loose_vary) for vary in found.variants] or [found.key]
+    for key in keys:
+        frame = remains(store, reached.folder, reached.settings.cache_size, key.digest)
+        entry = decode(frame.payload, key.full) if frame else None
+        if entry is not None and entry.status:
+            return entry
+    return None
+
+
+def _invalidation(reached: Reached, found: _Found, left: Entry | None, rule: Rule | None) -> Invalidation | None:
+    """Return the latest invalidation that reached it, or what was stored before."""
+    tags = {*(left.tags if left else ()), *(rule.tags if rule else ())}
+    slots = [found.key.slot, *map(slot_of, tags)]
+    since = left.received if left is not None and found.entry is None else 0.0
+    return next((each for each in journal.read(reached.folder) if each.reaches(slots, since)), None)
 
 
 def _after(reached: Reached, url: Url, release: str, headers: Sequence[str], answer: Probe) -> tuple[_Found, Probe]:

@@ -53,6 +53,7 @@ def purge(reached: Reached, urls: Sequence[str], tags: Sequence[str]) -> Purged:
         HotplateError: FAILED; the store does not answer.
     """
     from hotplate.cache import journal
+    from hotplate.cache.counters import INVALIDATIONS
     from hotplate.cache.key import slot_of, tag_of
     from hotplate.cli.cache_explain import stored
 
@@ -69,6 +70,7 @@ def purge(reached: Reached, urls: Sequence[str], tags: Sequence[str]) -> Purged:
         store.bump({slot_of(tag) for tag in bumped})
     seconds = time.perf_counter() - began
     what = tuple(dict.fromkeys(map(cache_urls.show, pages))) if urls else tuple(tags)
+    reached.cache.counters.add(INVALIDATIONS)
     journal.note(reached.folder, kind, what, tags=bumped, by="hotplate cache purge")
     _check_up(reached)
     return Purged(kind=kind, what=what, entries=entries, seconds=seconds, where=reached.where)

@@ -80,13 +80,14 @@ def _url(whole: str, typed: str) -> Url:
     try:
         parts = urlsplit(whole)
         path, query = (quote(each, safe=_KEPT + extra) for each, extra in ((parts.path, ""), (parts.query, "?")))
-    except (ValueError, UnicodeEncodeError):
+        place = parts.netloc if parts.netloc.isascii() else parts.netloc.encode("idna").decode()
+    except ValueError:  # of Unicode, too
         raise _refusal(typed, "it is no URL") from None
     if parts.scheme not in _UNUSUAL:
         raise _refusal(typed, "its scheme is neither http nor https")
-    if not _HOST.fullmatch(parts.netloc):
-        raise _refusal(typed, "its host has another form" if parts.netloc else "it has no host")
-    host = parts.netloc.lower().removesuffix(_UNUSUAL[parts.scheme])
+    if not _HOST.fullmatch(place):
+        raise _refusal(typed, "its host has another form" if place else "it has no host")
+    host = place.lower().removesuffix(_UNUSUAL[parts.scheme])
     return Url(parts.scheme, host.encode(), path.encode() or b"/", query.encode())
 
 
