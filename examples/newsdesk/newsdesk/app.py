@@ -39,6 +39,7 @@ from newsdesk.views_common import (
 
 SHARED_SECONDS = 60  # what a cache between us and many readers may keep a page; browsers ask each time
 SETTLED = timedelta(seconds=2)
+NEWS = '"articles"'  # the group of pages that a changed article makes old, as caches know it (RFC 9875)
 
 engine = pooled_engine()
 new_session = sessionmaker(engine)
@@ -61,6 +62,7 @@ def page_response(html: str, changed: Article | None = None) -> Response:
     response.cache_control.public = True
     response.cache_control.max_age = 0
     response.cache_control.s_maxage = SHARED_SECONDS
+    response.headers["Cache-Groups"] = NEWS
     # A time of one second's resolution must not vouch for a text that may change again within that second.
     if changed and now() - changed.updated_at > SETTLED:
         response.last_modified = changed.updated_at
@@ -76,6 +78,14 @@ def revalidated(response: Response) -> Response:
     """The response with an ETag, or 304 without a body if the caller has it."""
     response.add_etag()
     response.make_conditional(request)
+    return response
+
+
+@app.after_request
+def renew_pages(response: Response) -> Response:
+    """Tell a cache in front of us that the pages it has are old, once an article is written, changed or deleted."""
+    if request.method not in {"GET", "HEAD", "OPTIONS"} and request.path.startswith("/api/articles"):
+        response.headers["Cache-Group-Invalidation"] = NEWS
     return response
 
 
