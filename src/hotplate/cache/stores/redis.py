@@ -225,10 +225,7 @@ class _Order:
         """Take in what Redis answered, or that it did not."""
         if isinstance(reply, list):
             epoch, seq = int(reply[0]), int(reply[1])
-            if self._slots is None:
-                self._view.renew(epoch, seq)
-            else:
-                self._view.hear(epoch, seq, self._slots)
+            self._view.change(epoch, seq, self._slots)
             # Nobody else follows the clock: nobody to wait for.
             self._seq = 0 if len(reply) > 2 and reply[2] == 0 else seq
         else:

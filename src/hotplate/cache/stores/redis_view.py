@@ -8,7 +8,7 @@ memory; the next look into Redis decides, and teaches.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from threading import Lock
 
 from hotplate.cache.stores.base import Token
@@ -95,15 +95,17 @@ class View:
             self._show()
             return True
 
-    def renew(self, epoch: int, seq: int) -> None:
-        """Take in that a new epoch has begun, unless that is known, or outdated, or nothing was known before."""
+    def renew(self, epoch: int, seq: int) -> bool:
+        """Take in that a new epoch has begun, unless that is known or outdated; False where nothing was known before."""
         with self._changing:
             kept = self._kept
-            if kept is _NOTHING or epoch == kept.epoch or seq <= kept.newest:
-                return
-            self._kept = _Knowledge(epoch, seq)
-            self._kept.until = kept.until
-            self._show()
+            if kept is _NOTHING:
+                return False
+            if epoch != kept.epoch and seq > kept.newest:
+                self._kept = _Knowledge(epoch, seq)
+                self._kept.until = kept.until
+                self._show()
+            return True
 
     def trust(self, until: float) -> None:
         """Believe what is known until then, in seconds of time.monotonic()."""
@@ -144,11 +146,18 @@ class View:
                 self._show()
                 return True
             for slot in slots:
-                if kept.known.get(slot, -1) < seq:
+                # Of a slot that is not known, what is told late from before the floor may not be the last.
+                if kept.known.get(slot, kept.floor) < seq:
                     kept.known[slot] = seq
             # Last: whoever has the new number must not be shown what the slots have just made invalid.
             kept.newest = max(kept.newest, seq)
             return True
+
+    def change(self, epoch: int, seq: int, slots: Collection[int] | None) -> None:
+        """Take in an invalidation of our own; None for a new epoch. Where it does not fit what is known, know nothing."""
+        if not (self.renew(epoch, seq) if slots is None else self.hear(epoch, seq, slots)):
+            # The clock may just have been asked for, without this: the answer must not be taken.
+            self.forget()
 
     def learn(self, epoch: int, seq: int, slots: Sequence[int], last: Sequence[int]) -> None:
         """Take in what a look found out: when `slots` were invalidated last, as of `seq`."""
