@@ -20,14 +20,16 @@ from hotplate.cache.frame import head, pack_frame, payload_of
 from hotplate.cache.owner import me
 from hotplate.cache.stores import lmdb_rows as rows
 from hotplate.cache.stores.base import Look, StoreState, Token
-from hotplate.cache.stores.lmdb_file import SMALLEST, DataFile, Holder, open_file
+from hotplate.cache.stores.lmdb_file import SMALLEST, DataFile, Holder
 from hotplate.cache.stores.versions import Versions
 
 _FULL = 0.9  # of the limit: removals need pages of their own, and large values pages in a row
 _PART = 64  # a batch makes room for this part of the limit
-_BATCH = 0.002  # seconds that a batch may take: others wait for it
+_BATCH = 0.001  # seconds that a batch may take: others wait for it
 _TRIES = 6  # batches for one value
 _PAUSE = 1.0  # seconds before a file that could not be opened is tried again
+_MOMENT = 0.0005  # seconds for a look of another thread to end
+_FROZEN = 5.0  # seconds after which who looks does not move any more
 _CHECK = 60.0  # seconds between clearings of what killed readers and leaders left
 _DAMAGE = (
     lmdb.CorruptedError, lmdb.PageNotFoundError, lmdb.InvalidError, lmdb.VersionMismatchError, lmdb.PanicError,
@@ -131,7 +133,7 @@ class LmdbStore(Versions):
                 rows.insert(txn, file, key, frame)
 
         self._make_room(len(frame))
-        self._change(insert)
+        self._change(insert, len(frame))
 
     def drop(self, keys: Collection[bytes]) -> None:
         """Forget what is kept under `keys`."""
@@ -206,7 +208,7 @@ class LmdbStore(Versions):
             return None
         number = self.data
         try:
-            file = open_file(self._folder, self._limit, self._current)
+            file = self._holder.open(self._folder, self._limit, self._current)
         except (lmdb.Error, OSError) as reason:
             self._opens_at = self._ticks() + _PAUSE
             self._data_note(reason)
@@ -215,29 +217,39 @@ class LmdbStore(Versions):
             return None
         self._unchecked = self._limit
         self._data_fault = ""
-        self._holder.file = file
         return file
 
     def _current(self) -> int:
         """Return the number of the clock's data file, of the clock as it is now."""
         return self.data if self.now() is not None else 0
 
-    def _change(self, work: Callable[[lmdb.Transaction, DataFile], T]) -> T | None:
-        """Do something in a write transaction; None where it could not be done."""
+    def _change(self, work: Callable[[lmdb.Transaction, DataFile], T], size: int = 0) -> T | None:
+        """Do something that takes `size` bytes in a write transaction; None where it could not be done."""
         file = self._file()
         if file is None:
             return None
-        for _ in range(_TRIES):
+        for tried in range(_TRIES):
             try:
-                with file.begin(write=True, buffers=True) as txn:
-                    return work(txn, file)
+                return self._transact(file, work)
             except lmdb.MapFullError:
-                if not self._evict(file):
+                # Once more first: the look that kept room from being used may just have ended.
+                if not (self._wait_for_reader(file) or not tried or self._evict(file, size)):
                     return None
             except (lmdb.Error, OSError) as reason:
                 self._failed(reason, file)
                 return None
         return None
+
+    def _transact(self, file: DataFile, work: Callable[[lmdb.Transaction, DataFile], T]) -> T:
+        with file.begin(write=True, buffers=True) as txn:
+            if not self.enter_data():
+                raise lmdb.CorruptedError("one process after the other died of changing it")
+            try:
+                done = work(txn, file)
+            finally:
+                self.leave_data()
+        file.held_since = None
+        return done
 
     def _make_room(self, size: int) -> None:
         """See now and then, by the bytes that were put, whether the oldest must go."""
@@ -253,25 +265,48 @@ class LmdbStore(Versions):
             self._failed(reason, file)
             return
         if used + size > self._limit * _FULL:
-            self._evict(file)
+            self._evict(file, size)
             # Measured again at the next put: a batch may have run out of time.
             self._unchecked = self._limit
         if self._ticks() > self._checks_at:
             self._checks_at = self._ticks() + _CHECK
-            self._change(self._clear_up)
+            try:
+                self._transact(file, self._clear_up)
+            except (lmdb.Error, OSError) as reason:
+                self._failed(reason, file)
 
     def _clear_up(self, txn: lmdb.Transaction, file: DataFile) -> None:
         file.env.reader_check()
         rows.prune_leases(txn, file, self._ticks())
 
-    def _evict(self, file: DataFile) -> bool:
+    def _wait_for_reader(self, file: DataFile) -> bool:
+        """Wait a moment where there is room that a look in the past still holds; whether it was worth while.
+
+        A look takes microseconds, but its thread may have lost the interpreter in the middle of it, or its process may
+        be frozen: after some seconds the others go on in a new file.
+        """
+        file.env.reader_check()
+        if not file.has_late_reader():
+            return False
+        now = self._ticks()
+        if file.held_since is None:
+            file.held_since = now
+        if now - file.held_since > _FROZEN:
+            self.renew_data(file.number)
+            return False
+        time.sleep(_MOMENT)
+        return True
+
+    def _evict(self, file: DataFile, size: int) -> bool:
         """Throw out a batch of the oldest; where there is not even room for that, go on with a new file."""
         stop = self._ticks() + _BATCH
+        size = max(self._limit // _PART, 2 * size)
         try:
             file.env.reader_check()
-            with file.begin(write=True, buffers=True) as txn:
-                gone = rows.evict(txn, file, self._limit // _PART, lambda: self._ticks() > stop)
+            gone = self._transact(file, lambda txn, file: rows.evict(txn, file, size, lambda: self._ticks() > stop))
         except (lmdb.Error, OSError) as reason:
+            if isinstance(reason, lmdb.MapFullError) and self._wait_for_reader(file):
+                return True
             self._data_note(reason)
             gone = 0
         if not gone:
@@ -289,7 +324,7 @@ class LmdbStore(Versions):
         if isinstance(reason, _DAMAGE):
             self.renew_data(file.number)
         elif isinstance(reason, lmdb.DiskError):
-            self._evict(file)
+            self._evict(file, 0)
         elif isinstance(reason, lmdb.ReadersFullError):
             file.env.reader_check()
         elif isinstance(reason, lmdb.MapResizedError):

@@ -12,6 +12,7 @@ room for kills the process, where a write just fails.
 from __future__ import annotations
 
 import os
+import sys
 import threading
 import time
 import weakref
@@ -26,7 +27,7 @@ from hotplate.cache.stores.folder import locked, make_safe
 
 SMALLEST: Final = 1 << 20  # bytes: LMDB's own pages and a few entries
 _READERS = 1024  # processes times threads that look at the same instant; 64 bytes each
-_PATIENCE = 0.1  # seconds that a fork waits for threads to end a look of microseconds
+_PATIENCE = 1.0  # seconds that a fork waits for threads to end a look of microseconds
 
 
 class DataFile:
@@ -41,19 +42,28 @@ class DataFile:
         entries: from key to order number and frame.
         order: from order number to key, oldest first.
         leases: from key to owner and deadline.
+        held_since: when a reader of the past was first found to keep room from being used again.
     """
 
-    __slots__ = ("__weakref__", "begin", "entries", "env", "leases", "number", "order", "path")
+    __slots__ = ("__weakref__", "begin", "entries", "env", "held_since", "leases", "number", "order", "path")
 
     def __init__(self, env: lmdb.Environment, number: int, path: Path) -> None:
         self.env = env
         self.number = number
         self.path = path
+        self.held_since: float | None = None
         with env.begin(write=True) as txn:
             self.entries = env.open_db(b"entries", txn=txn)
             self.order = env.open_db(b"order", txn=txn)
             self.leases = env.open_db(b"leases", txn=txn)
         self.begin = env.begin
+
+    def has_late_reader(self) -> bool:
+        """Whether a transaction still reads what has been changed since, so that freed pages cannot be used."""
+        last = self.env.info()["last_txnid"]
+        rows = (line.split() for line in self.env.readers().splitlines())
+        # LMDB's own table, one line each: process, thread, transaction or "-".
+        return any(len(row) == 3 and row[2].isdigit() and int(row[2]) < last for row in rows)
 
     def used(self, txn: lmdb.Transaction) -> int:
         """Return the bytes in use; free pages in between are not."""
@@ -66,60 +76,55 @@ class DataFile:
         return pages * size
 
 
-_opening = threading.RLock()
-_open: weakref.WeakValueDictionary[Path, DataFile] = weakref.WeakValueDictionary()
-_inherited: list[DataFile] = []
-_letting_go: weakref.WeakSet[Holder]
-
-
 class Holder:
-    """What holds a `DataFile` and lets go of it before a fork.
+    """What has a `DataFile` and lets go of it before a fork.
 
     Attributes:
         file: None until it is opened, and again after a fork.
     """
 
-    file: DataFile | None = None
-
     def __init__(self) -> None:
-        _letting_go.add(self)
+        self.file: DataFile | None = None
+        _holders.add(self)
+
+    def open(self, folder: Path, limit: int, number: Callable[[], int]) -> DataFile:
+        """Open the folder's data file, or make it.
+
+        Args:
+            folder: of the clock.
+            limit: bytes that the file may take.
+            number: gives the clock's number for the file; 0 for none.
+
+        Raises:
+            lmdb.Error: it is damaged, or there is no room for it.
+            OSError: the folder cannot be written to.
+        """
+        with _opening:
+            make_safe(folder)
+            with locked(folder / "data.lock"):
+                current = number()
+                if not current:
+                    raise OSError("there is no clock to belong to")
+                path = folder / f"data-{current:016x}.mdb"
+                file = _open.get(path)
+                if file is None:
+                    _tidy(folder, path)
+                    file = DataFile(_checked(path, limit), current, path)
+                    _open[path] = file
+                # Within the lock: a fork that begins next finds it here.
+                self.file = file
+                return file
 
 
-_letting_go = weakref.WeakSet()
-
-
-def open_file(folder: Path, limit: int, number: Callable[[], int]) -> DataFile:
-    """Return the folder's data file, opened or made.
-
-    Args:
-        folder: of the clock.
-        limit: bytes that the file may take.
-        number: gives the clock's number for the file; 0 for none.
-
-    Raises:
-        lmdb.Error: it is damaged, or there is no room for it.
-        OSError: the folder cannot be written to.
-    """
-    with _opening:
-        make_safe(folder)
-        with locked(folder / "data.lock"):
-            current = number()
-            if not current:
-                raise OSError("there is no clock to belong to")
-            path = folder / f"data-{current:016x}.mdb"
-            file = _open.get(path)
-            if file is None:
-                _tidy(folder, path)
-                file = DataFile(_checked(path, limit), current, path)
-                _open[path] = file
-            return file
+_opening = threading.RLock()
+_open: weakref.WeakValueDictionary[Path, DataFile] = weakref.WeakValueDictionary()
+_holders: weakref.WeakSet[Holder] = weakref.WeakSet()
+# What could not be closed before a fork: closing it in the child would take the parent's readers from it.
+_inherited: list[lmdb.Environment] = []
 
 
 def _checked(path: Path, limit: int) -> lmdb.Environment:
-    env = lmdb.open(
-        os.fspath(path), subdir=False, mode=0o600, map_size=max(limit, SMALLEST), max_dbs=3, max_readers=_READERS,
-        sync=False, metasync=False, readahead=False, max_spare_txns=1,
-    )  # fmt: skip
+    env = _environment(path, limit)
     try:
         # Touching what lies beyond the end of a file that was cut off would kill the process; zeros are just damage.
         whole = (env.info()["last_pgno"] + 1) * env.stat()["psize"]
@@ -132,6 +137,21 @@ def _checked(path: Path, limit: int) -> lmdb.Environment:
     return env
 
 
+def _environment(path: Path, limit: int) -> lmdb.Environment:
+    give_up = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            return lmdb.open(
+                os.fspath(path), subdir=False, mode=0o600, map_size=max(limit, SMALLEST), max_dbs=3,
+                max_readers=_READERS, sync=False, metasync=False, readahead=False, max_spare_txns=1,
+            )  # fmt: skip
+        except lmdb.Error as reason:
+            # Another thread, which was the last to use it, is still closing it.
+            if "already open" not in str(reason) or time.monotonic() > give_up:
+                raise
+        time.sleep(0.001)
+
+
 def _tidy(folder: Path, path: Path) -> None:
     """Delete data files of earlier clocks; processes that have them open keep what they have."""
     for old in folder.glob("data-*.mdb*"):
@@ -141,27 +161,30 @@ def _tidy(folder: Path, path: Path) -> None:
 
 
 def _before_fork() -> None:
-    """Let go of all files; nobody opens one until the fork is over. A look in another thread ends first."""
+    """Close all files, once looks in other threads have ended; nobody opens one until the fork is over."""
     _opening.acquire()
-    files = list(_open.values())
-    for holder in list(_letting_go):
+    for holder in list(_holders):
         holder.file = None
-    left = [weakref.ref(file.env) for file in files]
-    files.clear()
+    envs = [file.env for file in list(_open.values())]
     give_up = time.monotonic() + _PATIENCE
-    while any(each() is not None for each in left) and time.monotonic() < give_up:
-        time.sleep(0.0005)
+    while envs:
+        # Every transaction counts as a reference: two are the list's and the call's own.
+        if sys.getrefcount(envs[-1]) <= 2:
+            envs.pop().close()
+        elif time.monotonic() > give_up:
+            _inherited.append(envs.pop())
+        else:
+            time.sleep(0.0005)
 
 
 def _after_fork_in_child() -> None:
-    """Keep what could not be let go of as it is: closing it here would take away the parent's locks."""
     global _opening  # noqa: PLW0603 - the parent's was held by the parent's thread
     _opening = threading.RLock()
-    _inherited.extend(_open.values())
     _open.clear()
 
 
 def _after_fork_in_parent() -> None:
+    _inherited.clear()
     _opening.release()
 
 

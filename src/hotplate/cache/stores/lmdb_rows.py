@@ -15,6 +15,7 @@ from hotplate.cache.owner import Owner, is_gone
 from hotplate.cache.stores.lmdb_file import DataFile
 
 NUMBER = 8  # bytes of an entry's number, before its frame
+_MOST = 1 << 62
 _LEASE = Struct("<QQQd")
 _MOST_PRUNED = 64
 
@@ -24,10 +25,13 @@ def insert(txn: lmdb.Transaction, file: DataFile, key: bytes, frame: bytes) -> N
 
     Raises:
         lmdb.MapFullError: room has to be made first; the transaction is lost.
+        lmdb.CorruptedError: the tables say what cannot be.
     """
     remove(txn, file, key)
     with txn.cursor(db=file.order) as cursor:
         last = int.from_bytes(cursor.key(), "big") if cursor.last() else 0
+    if last >= _MOST:
+        raise lmdb.CorruptedError("no entry has such a number")
     number = (last + 1).to_bytes(NUMBER, "big")
     txn.put(number, key, db=file.order, append=True)
     txn.put(key, number + frame, db=file.entries)
@@ -37,6 +41,8 @@ def remove(txn: lmdb.Transaction, file: DataFile, key: bytes) -> None:
     """Remove an entry, if it is there."""
     old = txn.get(key, db=file.entries)
     if old is not None:
+        if len(old) < NUMBER:
+            raise lmdb.CorruptedError("an entry has no number")
         txn.delete(bytes(old[:NUMBER]), db=file.order)
         txn.delete(key, db=file.entries)
 

@@ -1,7 +1,8 @@
 """The clock of invalidation that all processes of one machine share: a file mapped into each of them.
 
-64-bit words: magic, epoch, seq, the number of the data file, the start of the machine, three spare; then `last`, one
-word for each of 65,536 slots. Readers take no lock and make no system call; an aligned word is read and written whole.
+64-bit words: magic, epoch, seq, the number of the data file, the start of the machine, whether somebody is writing to
+the data file, how many writers in a row died of it, one spare; then `last`, one word for each of 65,536 slots. Readers
+take no lock and make no system call; an aligned word is read and written whole.
 
 Why `bump` writes the slots first and seq last. Token n must mean "everything up to invalidation n is already in the
 slots". Were seq written first, a page could be begun with token n, be composed of a fragment that is still valid
@@ -48,9 +49,12 @@ _EPOCH: Final = 1
 _SEQ: Final = 2
 _DATA: Final = 3
 _BOOT: Final = 4
+_WRITING: Final = 5
+_DEATHS: Final = 6
 _FIRST: Final = 8
 _SIZE: Final = 8 * (_FIRST + SLOTS)
 _MOST: Final = 1 << 62  # no machine counts that far: a seq beyond it is damage
+_FATAL = 2  # writers in a row that died while they wrote: one may have been killed, two hardly ever at once
 _PATIENCE = 1.0  # seconds that a bump waits for another's, which takes microseconds unless its process is frozen
 _PAUSE = 0.005  # seconds before another try, at most
 _GLANCE = 1.0  # seconds between checks that the file is still the one with its name
@@ -147,6 +151,24 @@ class Versions:
     def renew_data(self, old: int) -> None:
         """Have all processes go on with a new data file, unless they already do."""
         self._write(lambda words: [(_DATA, _random())] if words[_DATA] == old else [])
+
+    def enter_data(self) -> bool:
+        """Say that this process begins to change the data file, with the file's lock held.
+
+        Returns:
+            Whether it may: a file on which one writer after the other died is damaged in a way that kills.
+        """
+        words = self._words
+        if words is _NOTHING:
+            return False
+        words[_DEATHS] = words[_DEATHS] + 1 if words[_WRITING] else 0
+        words[_WRITING] = 0 if words[_DEATHS] >= _FATAL else 1
+        return bool(words[_WRITING])
+
+    def leave_data(self) -> None:
+        """Say that it has survived that, before the lock is let go."""
+        if self._words is not _NOTHING:
+            self._words[_WRITING] = 0
 
     def _write(self, plan: Callable[[Words], list[tuple[int, int]]]) -> None:
         """Write words under the lock; where that cannot be had, invalidate everything, which needs none."""
