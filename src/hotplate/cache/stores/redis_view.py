@@ -96,7 +96,7 @@ class View:
             return True
 
     def renew(self, epoch: int, seq: int) -> bool:
-        """Take in that a new epoch has begun, unless that is known or outdated; False where nothing was known before."""
+        """Take in that a new epoch has begun, unless that is known or outdated; False where nothing was known."""
         with self._changing:
             kept = self._kept
             if kept is _NOTHING:
@@ -154,7 +154,7 @@ class View:
             return True
 
     def change(self, epoch: int, seq: int, slots: Collection[int] | None) -> None:
-        """Take in an invalidation of our own; None for a new epoch. Where it does not fit what is known, know nothing."""
+        """Take in an invalidation of our own; None for a new epoch. Know nothing where it does not fit."""
         if not (self.renew(epoch, seq) if slots is None else self.hear(epoch, seq, slots)):
             # The clock may just have been asked for, without this: the answer must not be taken.
             self.forget()
