@@ -108,7 +108,7 @@ def article_page(key: int) -> ResponseReturnValue:
 @app.route("/duplicates", methods=["GET", "POST"])
 def duplicates_page() -> ResponseReturnValue:
     """Is my draft a duplicate?"""
-    if request.method == "GET":
+    if request.method != "POST":
         return page_response(render_template("duplicates.html"))
     draft = payloads.draft_text(request.form.get("text"))
     return render_template("duplicates.html", draft=draft, matches=matches_of(draft))
