@@ -72,7 +72,7 @@ class Values:
             >>> Values().encode(object())
             Traceback (most recent call last):
                 ...
-            hotplate.cache.leaves.UnstorableError: a object
+            hotplate.cache.leaves.UnstorableError: an object
         """
         try:
             return _pack(self._plain(value))

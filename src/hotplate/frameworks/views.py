@@ -10,6 +10,7 @@ import gc
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from types import FrameType
 from typing import Any
 
 from hotplate.cache.current import Hooks, Role
@@ -41,7 +42,9 @@ def recognise(function: Callable[..., Any], values: tuple[Any, ...], scope: Mapp
         given = getattr(value, "scope", None)
         if isinstance(given, Mapping) and "endpoint" in given:
             return _role(function, given["endpoint"])
-    return Role.VIEW if "starlette.routing" in sys.modules and _is_routed(function) else Role.PLAIN
+    if "starlette.routing" in sys.modules and (_is_called_by_router() or _is_routed(function)):
+        return Role.VIEW
+    return Role.PLAIN
 
 
 def _role(function: Callable[..., Any], view: object) -> Role:
@@ -55,6 +58,14 @@ def _role(function: Callable[..., Any], view: object) -> Role:
         if view is None:
             break
     return Role.PLAIN
+
+
+def _is_called_by_router() -> bool:
+    """Whether FastAPI's router itself is the caller, as it is of endpoints and not of what they depend on."""
+    frame: FrameType | None = sys._getframe(1)  # noqa: SLF001  # inspect.stack() reads source files
+    while frame is not None and frame.f_globals.get("__name__", "").startswith("hotplate."):
+        frame = frame.f_back
+    return frame is not None and frame.f_globals.get("__name__") == "fastapi.routing"
 
 
 def _is_routed(function: Callable[..., Any]) -> bool:
