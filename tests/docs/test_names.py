@@ -10,11 +10,13 @@ import click
 import pytest
 
 from hotplate.cli import status
+from hotplate.cli.parts import Family
 from hotplate.cli.root import COMMANDS, root
 from hotplate.errors import ExitCode, HotplateError
 from hotplate.gateway import body_hygiene, request_rules
 from hotplate.gateway.refusal import Refusal
 from hotplate.settings import SETTINGS, resolve
+from hotplate.settings.sources import HANDED_ON
 from hotplate.supervisor.signals import SIGNALS
 from tests.docs.pages import ALL, WRITTEN, Typed, blocks, commands, inline, prose, rows
 from tests.support.gateway_process import ROOT
@@ -32,6 +34,10 @@ def check(typed: Typed, cwd: Path) -> None:
         return
     command = root.get_command(context, typed.words[0])
     assert command is not None, typed.words
+    if isinstance(command, Family) and typed.words[1:]:
+        member = command.commands.get(typed.words[1])
+        assert member is not None, typed.words
+        typed, command = Typed(typed.environ, typed.words[1:]), member
     try:
         with command.make_context(typed.words[0], list(typed.words[1:]), parent=context) as parsed:
             if typed.words[0] == "run":
@@ -70,7 +76,8 @@ def flags_of(page: Path) -> list[str]:
 def test_flags_exist(page: Path, tmp_path: Path) -> None:
     """Every flag in backquotes is one of ours, and takes the value it is shown with."""
     context = click.Context(root, info_name="hotplate")
-    loaded = [each for name in COMMANDS if (each := root.get_command(context, name))]
+    named = [each for name in COMMANDS if (each := root.get_command(context, name))]
+    loaded = [each for one in named for each in (one.commands.values() if isinstance(one, Family) else [one])]
     known = {flag for each in loaded for option in each.params for flag in (*option.opts, *option.secondary_opts)}
     for shown in flags_of(page):
         flag, *values = shlex.split(shown)
@@ -88,9 +95,9 @@ def test_every_setting_is_explained() -> None:
 
 @pytest.mark.parametrize("page", ALL, ids=lambda page: page.name)
 def test_variables_exist(page: Path) -> None:
-    """Every HOTPLATE_ variable is a setting's."""
+    """Every HOTPLATE_ variable is a setting's, or one that workers hand on to what they start."""
     named = set(_VARIABLE.findall(page.read_text())) - _MISSPELT
-    assert named <= {each.variable for each in SETTINGS.values()}
+    assert named <= {*(each.variable for each in SETTINGS.values()), *HANDED_ON}
 
 
 @pytest.mark.parametrize("page", ALL, ids=lambda page: page.name)
