@@ -55,10 +55,12 @@ class Hooks:
     Attributes:
         recognise: given a cached function, its values and the scope of the request, if there is a cache
             in front, says what it is. None where no framework is served.
+        host: value of the Host field of the request that is being answered, where a framework tells; "" elsewhere.
         surroundings: asked in the calling thread for what to enter in one that refreshes in the background.
     """
 
     recognise: Recognise | None = None
+    host: Callable[[], str] = staticmethod(str)
     surroundings: Callable[[], Callable[[], AbstractContextManager[object]]] = staticmethod(lambda: nullcontext)
 
 

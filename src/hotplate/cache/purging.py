@@ -7,7 +7,7 @@ from urllib.parse import quote, urlsplit
 
 from hotplate.cache import journal
 from hotplate.cache.counters import INVALIDATIONS
-from hotplate.cache.current import MAKING, Answering
+from hotplate.cache.current import MAKING, Answering, Hooks
 from hotplate.cache.key import Url, slot_of, tag_of
 from hotplate.cache.service import current
 from hotplate.errors import ExitCode, HotplateError
@@ -91,7 +91,7 @@ def _host() -> str:
     while thing is not None and not isinstance(thing, Answering):
         thing = getattr(thing, "outer", None)
     fields = () if thing is None else thing.scope.get("headers", ())
-    return next((value.decode("latin-1") for name, value in fields if name == b"host"), "")
+    return next((value.decode("latin-1") for name, value in fields if name == b"host"), "") or Hooks.host()
 
 
 def _refusal(cause: str, remedy: str) -> HotplateError:

@@ -84,6 +84,17 @@ def _is_routed(function: Callable[..., Any]) -> bool:
     return bool(known)
 
 
+def host() -> str:
+    """Return the host that the request being answered is for, where Flask tells; "" elsewhere.
+
+    A request that changes something has no cache in front of it, and so nobody else to tell.
+    """
+    flask = sys.modules.get("flask")
+    if flask is None or not flask.has_request_context():
+        return ""
+    return str(flask.request.environ.get("HTTP_HOST", ""))
+
+
 def surroundings() -> Callable[[], AbstractContextManager[object]]:
     """Return what to enter where a function is refreshed in the background: the Flask app's context, say."""
     flask = sys.modules.get("flask")
@@ -103,4 +114,5 @@ def _connections_closed() -> Iterator[None]:
 
 
 Hooks.recognise = staticmethod(recognise)
+Hooks.host = staticmethod(host)
 Hooks.surroundings = staticmethod(surroundings)
