@@ -10,12 +10,14 @@ as if there were none.
 from __future__ import annotations
 
 from collections.abc import Awaitable
+from dataclasses import replace
 from typing import NamedTuple
 
 from hotplate.cache.answer import Answer, answer, conditions
 from hotplate.cache.counters import BYPASSED, NOT_MODIFIED
 from hotplate.cache.key import Key, primary
 from hotplate.cache.policy import PLAIN, Passage, ask
+from hotplate.gateway.cache_copies import Copies
 from hotplate.gateway.cache_flow import Flow
 from hotplate.gateway.cache_kit import Kit
 from hotplate.gateway.cache_markers import Markers
@@ -53,6 +55,7 @@ def layer(app: ASGIApp, kit: Kit) -> ASGIApp:
         app: the next layer.
         kit: what the parts share.
     """
+    kit = replace(kit, want_coding=Copies(kit).want)
     flow = Flow(app, kit)
     enter = _entrance(kit, flow)
 
@@ -143,12 +146,10 @@ class _Hits:
             asked = conditions(headers)
         coding = b""
         if codings and ready.is_compressible and not passage.has_range:
-            coded = ready.prepared.coded
-            for coding in codings:
-                if coding in coded:
-                    break
-            else:
+            known = ready.coding(codings)
+            if known is None:
                 return None
+            coding = known
         found = answer(ready.prepared, "GET", asked, coding, now)
         self._count_hit(len(found[2]), ready.saves)
         if found[0] == 304:

@@ -9,7 +9,7 @@ from hotplate.cache.key import Key, slot_of, variant
 from hotplate.cache.shelf import Found, Shelf
 from hotplate.cache.stores.base import Look, Token
 from hotplate.gateway.cache_kit import Kit
-from hotplate.gateway.cache_ready import Ready, decode
+from hotplate.gateway.cache_ready import Ready
 from hotplate.gateway.cache_visit import Visit
 
 
@@ -78,7 +78,7 @@ class Finder:
         """
         if look.value is None or look.token is None:
             return None
-        ready = decode(look.value, key.full)
+        ready = self._kit.decode(look.value, key.full)
         if ready is None:
             return None
         slots = slots_of(key, ready.entry.tags)
@@ -87,7 +87,7 @@ class Finder:
         if not ready.is_list:
             return Place(key, ready, look.token)
         for inner_key in self._keys(visit, ready):
-            inner = self._shelf.look(inner_key.digest, inner_key.full, decode)
+            inner = self._shelf.look(inner_key.digest, inner_key.full, self._kit.decode)
             if inner.object is not None:
                 return Place(inner_key, inner.object, inner.token)
         return None
@@ -104,7 +104,7 @@ class Finder:
         return None
 
     def _look(self, key: Key) -> Found[Ready]:
-        found = self._shelf.look(key.digest, key.full, decode)
+        found = self._shelf.look(key.digest, key.full, self._kit.decode)
         ready = found.object
         if (
             ready is not None
@@ -115,7 +115,7 @@ class Finder:
         ):
             # Another worker may have a newer one.
             self._shelf.memory.discard(key.digest)
-            again = self._shelf.look(key.digest, key.full, decode)
+            again = self._shelf.look(key.digest, key.full, self._kit.decode)
             if again.object is not None:
                 return again
         return found
@@ -135,7 +135,7 @@ class Finder:
         def told(found: Found[Ready]) -> None:
             loop.call_soon_threadsafe(settle, found)
 
-        self._shelf.look_soon(key.digest, key.full, decode, told)
+        self._shelf.look_soon(key.digest, key.full, self._kit.decode, told)
         return await looked
 
 

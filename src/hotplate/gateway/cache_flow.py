@@ -177,6 +177,7 @@ class Flow:
         if place.ready is None:
             return
         told = b""
+        visit.at = place.key
         count = self._kit.cache.counters.add
         count(COLLAPSED if visit.collapsed else STALE if verdict.use is Use.STALE else HITS)
         count(MICROSECONDS_SAVED, place.ready.saves)

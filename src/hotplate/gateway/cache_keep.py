@@ -176,7 +176,9 @@ class Keeper:
         finished = finish(entry, b"", body) if body is not None else Refused(Reason.LENGTH, self._kit.profile.marker)
         if isinstance(finished, Refused):
             self.refuse(finished)
-            ready = Ready(entry)  # without its body; enough for a 304, which is all that can be wanted of it here
+            ready = self._kit.ready(
+                entry
+            )  # without its body; enough for a 304, which is all that can be wanted of it here
         else:
             ready = self.store(finished)
         if self._visit.asked is None or self._is_ours or unchanged(entry, self._visit.asked, self._kit.clock()) is None:
@@ -193,7 +195,7 @@ class Keeper:
         if freshened.refused is not None:
             self._kit.cache.shelf.forget(self._place.key.digest)
             self.refuse(freshened.refused)
-            ready = Ready(freshened.entry)
+            ready = self._kit.ready(freshened.entry)
         else:
             ready = self.store(freshened.entry)
         kit.cache.counters.add(REVALIDATED)
@@ -209,7 +211,8 @@ class Keeper:
         key = visit.key
         if entry.vary:
             key = variant(visit.key, entry.vary, visit.headers, loose=kit.profile.loose_vary)
-        ready = Ready(replace(entry, full=key.full))
+        visit.at = key
+        ready = self._kit.ready(replace(entry, full=key.full))
         try:
             self._put(key, ready)
         except Exception as error:  # noqa: BLE001  # see `Troubles`; it can still be answered with
@@ -245,7 +248,7 @@ class Keeper:
         variants = (vary, *(other for other in variants if other != vary))[:_MOST_LISTED]
         lifetime = max(seconds, _DAY)
         entry = Entry(key.full, received=now, lifetime=lifetime, variants=variants)
-        kit.cache.shelf.keep(key.digest, Ready(entry), encode(entry), self._token, (key.slot,), lifetime)
+        kit.cache.shelf.keep(key.digest, self._kit.ready(entry), encode(entry), self._token, (key.slot,), lifetime)
 
     def refuse(self, refused: Refused) -> None:
         """Remember that the response could not be stored, and tell those who wait."""
@@ -278,6 +281,7 @@ class Keeper:
         if stale is None or self._is_ours:
             return None
         self._kit.cache.counters.add(STALE)
+        self._visit.at = self._place.key
         return self._answer(stale, forwarded("stale", status=status, detail="stale-if-error"))
 
     async def _answer(self, ready: Ready, told: bytes) -> None:

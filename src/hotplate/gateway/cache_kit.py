@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from hotplate.cache.counters import ERRORS
+from hotplate.cache.entry import Entry, decode
 from hotplate.cache.flight import Lead
 from hotplate.cache.key import Key
 from hotplate.cache.profile import Profile, Rule, rfc, safe
@@ -91,6 +92,16 @@ class Kit:
     troubles: Troubles = field(default_factory=Troubles)
     markers: Markers = field(default_factory=lambda: Markers(time.monotonic))
     fanout: Fanout = field(default_factory=Fanout)
+
+    def ready(self, entry: Entry) -> Ready:
+        """Return an entry ready to be sent."""
+        compressor = self.compressor
+        return Ready(entry, smallest=max(1, compressor.smallest) if compressor.offered else 0)
+
+    def decode(self, value: bytes, full: bytes) -> Ready | None:
+        """Return what is kept in `value`, or None where it is damaged or another key's."""
+        entry = decode(value, full)
+        return self.ready(entry) if entry is not None else None
 
     def end(self, lead: Lead, outcome: object) -> None:
         """End a flight; who waits for it learns of a failure by his time-out at the latest."""

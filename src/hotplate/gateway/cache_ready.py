@@ -6,10 +6,9 @@ from collections.abc import Mapping
 
 from hotplate.cache.answer import Prepared, prepare
 from hotplate.cache.entry import Entry
-from hotplate.cache.entry import decode as decode_entry
 from hotplate.cache.key import Key
 from hotplate.cache.key import variant as key_of_variant
-from hotplate.gateway.compressing_fields import look
+from hotplate.gateway.compressing_fields import look, varied
 
 # Early refresh (XFetch) begins before the end of an entry's life: with `cost` seconds to make it, the chance that a
 # request so long before the end sets it off is e^-this. Until then a hit need not throw dice.
@@ -25,6 +24,7 @@ class Ready:
     Args:
         entry: as stored.
         variants: its body in codings of ours, by their names.
+        smallest: bytes from which on a body is sent in a coding; 0 where none ever is.
 
     Attributes:
         entry: as stored.
@@ -33,31 +33,39 @@ class Ready:
         is_list: whether it only tells how variants are found.
         received: wall-clock seconds when it came.
         saves: microseconds that a hit saves.
-        is_compressible: whether a coding may be applied to it.
+        smallest: as above.
+        is_compressible: whether clients get it in a coding where they take one.
         coding_tried: codings for which a variant has been asked for.
+        hopeless: those of them in which it is no smaller.
     """
 
     __slots__ = (
         "_keys",
         "coding_tried",
         "entry",
+        "hopeless",
         "is_compressible",
         "is_list",
         "plain_until",
         "prepared",
         "received",
         "saves",
+        "smallest",
     )
 
-    def __init__(self, entry: Entry, variants: Mapping[bytes, bytes] | None = None) -> None:
+    def __init__(self, entry: Entry, variants: Mapping[bytes, bytes] | None = None, *, smallest: int = 0) -> None:
         self.entry = entry
         self.prepared: Prepared = prepare(entry, variants)
-        self.is_compressible = bool(entry.body) and look(entry.status, list(entry.fields)) is not None
+        self.smallest = smallest
+        self.is_compressible = 0 < smallest <= len(entry.body) and look(entry.status, list(entry.fields)) is not None
+        if self.is_compressible and not variants:
+            self.prepared.plain.fields = varied(self.prepared.plain.fields)
         self.received = entry.received
         self.saves = int(min(entry.cost, _MOST_SAVED) * 1e6)
         self.is_list = bool(entry.variants)
         self._keys: dict[tuple[bytes | None, ...], Key] = {}
         self.coding_tried: set[bytes] = set()
+        self.hopeless: set[bytes] = set()
         self.plain_until = 0.0
         if entry.status and not entry.no_cache and not entry.refused:
             self.plain_until = entry.received + entry.lifetime - entry.age - entry.cost * _DICE
@@ -94,9 +102,25 @@ class Ready:
     def with_variant(self, coding: bytes, body: bytes) -> Ready:
         """Return it with one more coding."""
         variants = {known: shape.body for known, shape in self.prepared.coded.items()}
-        ready = Ready(self.entry, {**variants, coding: body})
-        ready.coding_tried = self.coding_tried
+        ready = Ready(self.entry, {**variants, coding: body}, smallest=self.smallest)
+        ready.coding_tried, ready.hopeless = self.coding_tried, self.hopeless
         return ready
+
+    def coding(self, codings: tuple[bytes, ...]) -> bytes | None:
+        """Return the coding to send it in, empty for none; None where the best one has yet to be made.
+
+        Args:
+            codings: that the client takes, the best first.
+        """
+        best = codings[0]
+        coded = self.prepared.coded
+        if best in coded:
+            return best
+        if best in self.hopeless:
+            return b""
+        if best not in self.coding_tried:
+            return None
+        return next((name for name in codings if name in coded), None)
 
     def size(self) -> int:
         """Return roughly the bytes it takes in memory."""
@@ -105,9 +129,3 @@ class Ready:
             - len(self.entry.body)
             + sum(len(shape.body) + 1000 for shape in self.prepared.coded.values())
         )
-
-
-def decode(value: bytes, full: bytes) -> Ready | None:
-    """Return what is kept in `value`, or None where it is damaged or another key's."""
-    entry = decode_entry(value, full)
-    return Ready(entry) if entry is not None else None

@@ -30,12 +30,13 @@ async def answer_with(kit: Kit, visit: Visit, ready: Ready, told: bytes) -> None
     """
     send, coding = visit.send, b""
     # A range is one of the plain bytes (RFC 9110, section 14.2, counts within the selected representation).
-    if ready.is_compressible and not visit.passage.has_range:
-        wanted = kit.compressor.acceptable(_accept_encoding(visit))
-        coding = next((name for name in wanted if name in ready.prepared.coded), b"")
-        if not coding:
-            kit.want_coding(visit.key, ready, wanted)
+    wanted = kit.compressor.acceptable(_accept_encoding(visit)) if ready.is_compressible else ()
+    if wanted and not visit.passage.has_range:
+        found = ready.coding(wanted)
+        if found is None:
+            kit.want_coding(visit.at, ready, wanted)
             send = kit.compressor.outward(visit.scope, send)
+        coding = found or b""
     what = answer(ready.prepared, visit.method, visit.asked, coding, kit.clock(), told)
     visit.is_out = visit.has_sent = True
     kit.cache.counters.add(BYTES_SERVED, len(what[2]))

@@ -20,6 +20,7 @@ class Visit:
         now: wall-clock seconds when it came.
 
     Attributes:
+        at: the key under which its response was found or is stored.
         method: of the request.
         headers: of the request, as they came.
         asked: its conditions, None for none.
@@ -28,7 +29,7 @@ class Visit:
         is_out: whether the app has been called, or the client sent something: from there on nothing can be begun anew.
     """
 
-    __slots__ = ("asked", "collapsed", "has_sent", "headers", "is_out", "key", "method", "now", "passage",
+    __slots__ = ("asked", "at", "collapsed", "has_sent", "headers", "is_out", "key", "method", "now", "passage",
                  "receive", "scope", "send")  # fmt: skip
 
     def __init__(  # made in one place, once per request
@@ -44,7 +45,7 @@ class Visit:
         self.receive = receive
         self.send = send
         self.passage = passage
-        self.key = key
+        self.key = self.at = key
         self.now = now
         self.method: str = scope["method"]
         self.headers: list[tuple[bytes, bytes]] = scope["headers"]
