@@ -9,10 +9,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from hotplate.cache import journal, service
+from hotplate.cache import journal, measured, service
 from hotplate.cache.counters import HITS, MISSES, NAMES, STALE, Counters
 from hotplate.cache.entry import Entry, encode
 from hotplate.cache.key import primary, slot_of, variant
+from hotplate.cache.measured import Suggestion
 from hotplate.cli import cache_explain, cache_purge, cache_reach, cache_stats, cache_words
 from hotplate.cli.cache_explain import Explanation
 from hotplate.cli.cache_reach import Reached
@@ -257,20 +258,18 @@ def test_stats_of_nothing(reached: Reach) -> None:
 
 
 def test_suggestions(reached: Reach, tmp_path: Path) -> None:
-    """What the layer has measured is shown route by route, the most worthwhile first; damage is as good as nothing."""
+    """What the layer has measured is shown route by route, the most worthwhile first, and why things are not kept."""
     instance = reached(cache="suggest")
     assert "Nothing measured yet" in list(cache_stats.lines(cache_stats.collect(instance)))[-1]
-    path = tmp_path / cache_stats.SUGGESTIONS
     routes = [
-        {"route": "/a", "requests": 10, "hits": 5, "seconds_saved": 0.5, "why": "sets a cookie"},
-        {"route": "/b", "requests": 10, "hits": 9, "seconds_saved": 2.5, "rule": "/b ttl=60s"},
+        Suggestion(route="/a", requests=10, hits=5, seconds_saved=0.5, why="sets a cookie"),
+        Suggestion(route="/b", requests=10, hits=9, seconds_saved=2.5, rule="/b ttl=60s"),
     ]
-    path.write_text(json.dumps(routes))
+    measured.write(tmp_path, routes, {"set-cookie": 5})
     assert [each.route for each in cache_stats.collect(instance).suggestions] == ["/b", "/a"]
     text = "\n".join(cache_stats.lines(cache_stats.collect(instance)))
     assert "/b ttl=60s" in text
-    path.write_text("[{")
-    assert cache_stats.collect(instance).suggestions == ()
+    assert "5 x the response sets a cookie" in text
 
 
 @pytest.mark.parametrize(

@@ -3,37 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 
-from hotplate.cache import counters, journal
+from hotplate.cache import counters, journal, measured
+from hotplate.cache.measured import Suggestion
+from hotplate.cache.reasons import Reason
 from hotplate.cache.stores.base import StoreState
 from hotplate.settings.units import show_duration_roughly, show_size_roughly
 
 if TYPE_CHECKING:
     from hotplate.cli.cache_reach import Reached
 
-SUGGESTIONS = "suggestions.json"  # what the layer writes in mode suggest
-_SHOWN = 20  # routes, and reasons
+_SHOWN = 20  # routes
+_TOLD = 3  # reasons
 
 
 def _help(text: str) -> msgspec.Meta:
     return msgspec.Meta(description=text)
-
-
-class Suggestion(msgspec.Struct, frozen=True, kw_only=True):
-    """What could be answered from the cache of one route."""
-
-    route: Annotated[str, _help("path, with * for what differs")]
-    requests: Annotated[int, _help("requests that were measured")] = 0
-    hits: Annotated[int, _help("of them, how many could have been answered from the cache")] = 0
-    mismatches: Annotated[int, _help("of these, how many the app answered differently than the cache would have")] = 0
-    seconds_saved: Annotated[float, _help("time the app would not have worked")] = 0.0
-    rule: Annotated[str, _help("line for cache_routes that would have it so; empty where that is not safe")] = ""
-    why: Annotated[str, _help("why it is not answered from the cache")] = ""
 
 
 class Stats(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,12 +52,14 @@ class Stats(msgspec.Struct, frozen=True, kw_only=True):
     store: Annotated[StoreState, _help("kind, entries, used and limit in bytes, is_up, detail, evicted, faults")]
     releases: Annotated[tuple[str, ...], _help("versions of the code that serve now")]
     last_invalidation: Annotated[journal.Invalidation | None, _help("when, kind, what, by")]
+    reasons: Annotated[dict[str, int], _help("why responses were not kept, by code, the most frequent first")]
     suggestions: Annotated[tuple[Suggestion, ...], _help("--cache suggest: route by route")]
 
 
 def collect(reached: Reached) -> Stats:
     """Return what the cache of an instance has done."""
     counted = counters.read(reached.folder) or dict.fromkeys(counters.NAMES, 0)
+    seen = measured.read(reached.folder)
     fields = {name: counted.get(name, 0) for name in Stats.__struct_fields__ if name in counted}
     return Stats(
         mode=reached.settings.cache,
@@ -78,7 +69,8 @@ def collect(reached: Reached) -> Stats:
         store=reached.cache.store.state(),
         releases=reached.releases,
         last_invalidation=next(iter(journal.read(reached.folder)), None),
-        suggestions=suggestions(reached.folder),
+        reasons=seen.reasons,
+        suggestions=seen.routes,
         **fields,
     )
 
@@ -123,14 +115,6 @@ def hit_ratio(counted: dict[str, int]) -> float | None:
     return round(answered / asked, 4) if asked else None
 
 
-def suggestions(folder: Path) -> tuple[Suggestion, ...]:
-    """Return what the layer has written down, the most worthwhile first; nothing where it has not."""
-    with suppress(OSError, msgspec.MsgspecError):
-        found = msgspec.json.decode((folder / SUGGESTIONS).read_bytes(), type=list[Suggestion])
-        return tuple(sorted(found, key=lambda each: -each.seconds_saved))
-    return ()
-
-
 def lines(found: Stats) -> Iterator[str]:
     """Yield what is shown."""
     yield f"Cache: {summary(found)}"
@@ -148,6 +132,7 @@ def lines(found: Stats) -> Iterator[str]:
         "Store": _store(found.store),
         "Release": ", ".join(found.releases),
         "Invalidated": _invalidated(found),
+        "Not kept": _reasons(found.reasons),
         "Faults": f"{found.errors}; the log says which" if found.errors else "",
     }
     yield from (f"  {label:<12}{fact}" for label, fact in facts.items() if fact)
@@ -183,6 +168,11 @@ def _invalidated(found: Stats) -> str:
     last = found.last_invalidation
     times = f"{found.invalidations} times"
     return f"{times}, last {last.what or 'everything'} by {last.by}" if last else times if found.invalidations else ""
+
+
+def _reasons(counted: dict[str, int]) -> str:
+    words = {reason.value: reason.text for reason in Reason}
+    return "; ".join(f"{count} x {words.get(code, code)}" for code, count in list(counted.items())[:_TOLD])
 
 
 def _suggested(found: Stats) -> Iterator[str]:

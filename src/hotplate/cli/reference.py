@@ -89,10 +89,11 @@ def _status_fields() -> Iterator[str]:
 
 def _cache_records() -> Mapping[str, Mapping[str, type[msgspec.Struct]]]:
     """Return what the commands of the cache answer with; imported when wanted."""
+    from hotplate.cache.measured import Suggestion
     from hotplate.cli.cache_explain import Explanation
     from hotplate.cli.cache_probe import Probe
     from hotplate.cli.cache_purge import Purged
-    from hotplate.cli.cache_stats import Stats, Suggestion
+    from hotplate.cli.cache_stats import Stats
 
     return {
         "stats": {"": Stats, "each of `suggestions`": Suggestion},
