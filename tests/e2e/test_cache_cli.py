@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
 import urllib.request
@@ -15,6 +17,7 @@ import pytest
 
 from hotplate.errors import ExitCode
 from tests.cli.command import Done, Hotplate, Running, environment
+from tests.support.services import Service
 from tests.support.waiting import DEADLINE, wait_until
 
 APP = """
@@ -185,6 +188,32 @@ def test_one_line_in_status_and_stats(site: Site) -> None:
     assert "headers, " in line
     assert "% hits, this machine's store" in line
     assert "of 256 MiB" in line
+
+
+@pytest.mark.process
+@pytest.mark.redis
+def test_with_redis(hotplate: Hotplate, redis_service: Service) -> None:
+    """With Redis the same commands look into it and empty it for all; when it is gone, purge says so and fails."""
+    hotplate.write(app=APP)
+    site = Site(hotplate, hotplate.serve("--workers", "2", env={"REDIS_URL": redis_service.url}))
+    assert site.stored("/articles/7")
+    assert site.told("stats")["store"]["kind"] == "redis"
+    purged = site.told("purge", f"{site.address}/articles/7")
+    assert purged["entries"] == 1
+    assert "all machines" in purged["where"]
+    assert not site.told("explain", "/articles/7")["stored"]
+    body = site.get("/articles/8")[0]
+    wait_until(lambda: site.get("/articles/8")[0] == body, what="a stored page is answered")
+    assert site.cache("purge", "--tag", "articles").status == ExitCode.OK
+    assert not site.told("explain", "/articles/8")["stored"]
+    os.kill(redis_service.pid, signal.SIGSTOP)
+    try:
+        done = site.cache("purge", "--all")
+        assert done.status == ExitCode.FAILED
+        assert "its store does not answer" in done.error
+        assert site.get("/articles/8")[0].startswith("one 8 ")
+    finally:
+        os.kill(redis_service.pid, signal.SIGCONT)
 
 
 REFUSED = {

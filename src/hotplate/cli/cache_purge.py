@@ -103,6 +103,6 @@ def _check_up(reached: Reached) -> None:
         raise HotplateError(
             "purge the cache",
             f"its store does not answer ({state.detail})",
-            "Nobody is served from it while it is down; purge again when it is back.",
+            "Workers that do not reach it either answer nothing from it; purge again when it is back.",
             code=ExitCode.FAILED,
         )

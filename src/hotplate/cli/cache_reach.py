@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections import Counter
 from pathlib import Path
@@ -93,6 +94,7 @@ def reach(name: str | None = None, folder: str | None = None, redis_url: str | N
         settings = msgspec.structs.replace(settings, redis_url=url, redis_timeout=_BUDGET)
     counted = Counter(worker.release for worker in report.workers if worker.state == "ready" and worker.release)
     releases = tuple(release for release, _ in counted.most_common()) or (settings.release,)
+    logging.getLogger("hotplate").addHandler(logging.NullHandler())  # what is wrong with the store is told once, by us
     opened = service.open_with(settings, report.cache, releases[0])
     return Reached(report, settings, Path(report.cache), releases, opened)
 

@@ -135,7 +135,7 @@ def lines(found: Stats) -> Iterator[str]:
         "Not kept": _reasons(found.reasons),
         "Faults": f"{found.errors}; the log says which" if found.errors else "",
     }
-    yield from (f"  {label:<12}{fact}" for label, fact in facts.items() if fact)
+    yield from (f"  {label:<12} {fact}" for label, fact in facts.items() if fact)
     if found.mode == "suggest":
         yield ""
         yield from _suggested(found)
@@ -166,7 +166,7 @@ def _store(state: StoreState) -> str:
 
 def _invalidated(found: Stats) -> str:
     last = found.last_invalidation
-    times = f"{found.invalidations} times"
+    times = "once" if found.invalidations == 1 else f"{found.invalidations} times"
     return f"{times}, last {last.what or 'everything'} by {last.by}" if last else times if found.invalidations else ""
 
 
