@@ -15,7 +15,7 @@ from pathlib import Path
 import msgspec
 import psutil
 
-from benchmarks import balance, memory, resilience, throughput, warmth
+from benchmarks import balance, cache, cache_outage, cache_shared, memory, resilience, throughput, warmth
 from benchmarks.processes import ROOT
 from benchmarks.rounds import Result, Row, Scenario
 
@@ -28,8 +28,25 @@ SCENARIOS = (
     Scenario("losses", resilience.losses),
     Scenario("restart", warmth.restart),
     Scenario("balance", balance.shares),
+    Scenario("hits", cache.hits),
+    Scenario("hit-cost", cache.hit_cost),
+    Scenario("shared-hits", cache_shared.shared_hits),
+    Scenario("uncacheable", cache_shared.uncacheable),
+    Scenario("stampede", cache_shared.stampede),
+    Scenario("outage", cache_outage.outage),
 )
-_VERSIONS = ("hotplate", "granian", "gunicorn", "gevent", "pyuwsgi", "waitress", "Flask", "SQLAlchemy", "uvloop")
+_VERSIONS = (
+    "hotplate",
+    "granian",
+    "gunicorn",
+    "gevent",
+    "pyuwsgi",
+    "waitress",
+    "Flask",
+    "Flask-Caching",
+    "SQLAlchemy",
+    "uvloop",
+)
 RESULTS = ROOT / "benchmarks" / "results"
 
 

@@ -74,11 +74,8 @@ async def _serve(app: Any, listener: socket.socket) -> None:  # noqa: ANN401  # 
     await asyncio.get_running_loop().create_future()
 
 
-def main(target: str, port: int, workers: int) -> None:
-    """Serve `target` with `workers` forked processes."""
-    module, _, attribute = target.partition(":")
-    sys.path.insert(0, str(Path.cwd()))
-    app = getattr(importlib.import_module(module), attribute)
+def forked(port: int, workers: int) -> socket.socket:
+    """Fork until there are `workers` processes, and return a listener of this one's own."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 10, 10)
@@ -93,9 +90,16 @@ def main(target: str, port: int, workers: int) -> None:
         listeners.append(sock)
     for listener in listeners[1:]:
         if os.fork() == 0:
-            listeners[0] = listener
-            break
-    uvloop.run(_serve(app, listeners[0]))
+            return listener
+    return listeners[0]
+
+
+def main(target: str, port: int, workers: int) -> None:
+    """Serve `target` with `workers` forked processes."""
+    module, _, attribute = target.partition(":")
+    sys.path.insert(0, str(Path.cwd()))
+    app = getattr(importlib.import_module(module), attribute)
+    uvloop.run(_serve(app, forked(port, workers)))
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+from pathlib import Path
 from typing import NamedTuple
 
 _UNITS = {"us": 1e-3, "ms": 1.0, "s": 1e3, "m": 6e4}
@@ -26,10 +27,12 @@ class Load(NamedTuple):
     bad: int
 
 
-def wrk(port: int, path: str, *, connections: int, seconds: int) -> Load:
-    """Ask for `path` on `connections` keep-alive connections."""
+def wrk(port: int, path: str, *, connections: int, seconds: int, script: Path | None = None) -> Load:
+    """Ask for `path`, or for what a Lua script says, on `connections` keep-alive connections."""
     url = f"http://127.0.0.1:{port}{path}"
     words = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "10s", "--latency", url]
+    if script is not None:
+        words[1:1] = ["-s", str(script)]
     text = subprocess.run(words, capture_output=True, text=True, check=True).stdout
     latency = {int(percent): float(value) * _UNITS[unit] for percent, value, unit in _LATENCY.findall(text)}
     _connect, read, write, timeouts = map(int, found.groups()) if (found := _ERRORS.search(text)) else (0, 0, 0, 0)
