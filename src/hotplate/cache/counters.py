@@ -5,7 +5,7 @@ nor when the process is killed. A row that a thread leaves is taken by the next 
 rows of dead processes are added to the file's totals. There are two totals, of which one word names the one that holds
 and the row it already includes, so that somebody killed while adding leaves each count there once.
 
-Measured: `add` 0.15 us.
+Measured: `add` 0.13 us; reading the totals 60 us.
 """
 
 from __future__ import annotations

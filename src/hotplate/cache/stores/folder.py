@@ -53,7 +53,7 @@ def locked(path: Path) -> Iterator[None]:
     """
     opened = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
-        _own(opened, path)
+        give_away(path)
         give_up = time.monotonic() + _PATIENCE
         while True:
             try:
@@ -79,7 +79,7 @@ def write_new(path: Path, content: bytes) -> None:
     draft = path.with_name(f"{path.name}.{token_hex(8)}.new")
     opened = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
-        _own(opened, path)
+        give_away(draft)
         view = memoryview(content)
         while view:
             view = view[os.write(opened, view) :]
@@ -91,9 +91,10 @@ def write_new(path: Path, content: bytes) -> None:
         os.close(opened)
 
 
-def _own(opened: int, path: Path) -> None:
+def give_away(*made: Path) -> None:
     """Give what root makes in a user's folder to that user, whose processes are to open it."""
     if os.geteuid() == 0:
-        owner = path.parent.stat()
-        if owner.st_uid != 0:
-            os.fchown(opened, owner.st_uid, owner.st_gid)
+        for path in made:
+            owner = path.parent.stat()
+            # By name: LMDB's locks on a file end when any other descriptor of it is closed.
+            os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)

@@ -2,7 +2,13 @@
 
 A look is one read transaction, which takes no lock and copies only a value that is whole and valid. When the file is
 nearly full the oldest entries make room, in batches that are bounded in time; what has expired or was invalidated goes
-with them. Whatever happens to the file, all that is lost is what was in it: a damaged one is left for a new one.
+with them. Whatever happens to the file, all that is lost is what was in it: a damaged one is left for a new one, and so
+is one in which a process is frozen in the middle of a change.
+
+Measured at 10 kB on a shared 2-core machine: `look` 3.7 us, 1.2 us for nothing; `put` 18 us; `lease` and `release` 19
+us together; 19 us to refuse a lease, most of it to see that its holder lives. A look at 200 keys in demand takes 3.4 us
+among 10^3 entries of 500 bytes and 3.6 us among 10^6; at keys from anywhere in 10^6 (1 GB) 5.5 us, for memory is slower
+than the processor's caches.
 """
 
 from __future__ import annotations
@@ -20,7 +26,7 @@ from hotplate.cache.frame import head, pack_frame, payload_of
 from hotplate.cache.owner import me
 from hotplate.cache.stores import lmdb_rows as rows
 from hotplate.cache.stores.base import Look, StoreState, Token
-from hotplate.cache.stores.lmdb_file import SMALLEST, DataFile, Holder
+from hotplate.cache.stores.lmdb_file import SMALLEST, DataFile, Holder, StuckError
 from hotplate.cache.stores.versions import Versions
 
 _FULL = 0.9  # of the limit: removals need pages of their own, and large values pages in a row
@@ -33,8 +39,9 @@ _FROZEN = 5.0  # seconds after which who looks does not move any more
 _CHECK = 60.0  # seconds between clearings of what killed readers and leaders left
 _DAMAGE = (
     lmdb.CorruptedError, lmdb.PageNotFoundError, lmdb.InvalidError, lmdb.VersionMismatchError, lmdb.PanicError,
-    lmdb.IncompatibleError, lmdb.BadDbiError,
+    lmdb.IncompatibleError, lmdb.BadDbiError, StuckError,
 )  # fmt: skip
+_FAILURES = (lmdb.Error, StuckError, OSError)
 # What the machine refuses, which a new file would not change; LMDB gives these as texts of the system.
 _REFUSALS = tuple(
     os.strerror(number)
@@ -106,7 +113,7 @@ class LmdbStore(Versions):
                     value = payload_of(frame, found)
                     if value is not None:
                         return Look(value, found.token, found.slots, found.dies)
-        except (lmdb.Error, OSError) as reason:
+        except _FAILURES as reason:
             self._failed(reason, file)
         return Look(None, token)
 
@@ -165,7 +172,7 @@ class LmdbStore(Versions):
             with file.begin() as txn:
                 if rows.is_leased(txn, file, key, now):
                     return False
-        except (lmdb.Error, OSError) as reason:
+        except _FAILURES as reason:
             self._failed(reason, file)
             return True
         return self._change(take) is not False
@@ -182,7 +189,7 @@ class LmdbStore(Versions):
             try:
                 with file.begin() as txn:
                     entries, used = txn.stat(file.entries)["entries"], file.used(txn)
-            except (lmdb.Error, OSError) as reason:
+            except _FAILURES as reason:
                 self._failed(reason, file)
         fault = self.fault or self._data_fault
         return StoreState(
@@ -209,10 +216,10 @@ class LmdbStore(Versions):
         number = self.data
         try:
             file = self._holder.open(self._folder, self._limit, self._current)
-        except (lmdb.Error, OSError) as reason:
+        except _FAILURES as reason:
             self._opens_at = self._ticks() + _PAUSE
             self._data_note(reason)
-            if not _is_refusal(reason):
+            if isinstance(reason, _DAMAGE) or not _is_refusal(reason):
                 self.renew_data(number)
             return None
         self._unchecked = self._limit
@@ -235,19 +242,23 @@ class LmdbStore(Versions):
                 # Once more first: the look that kept room from being used may just have ended.
                 if not (self._wait_for_reader(file) or not tried or self._evict(file, size)):
                     return None
-            except (lmdb.Error, OSError) as reason:
+            except _FAILURES as reason:
                 self._failed(reason, file)
                 return None
         return None
 
     def _transact(self, file: DataFile, work: Callable[[lmdb.Transaction, DataFile], T]) -> T:
-        with file.begin(write=True, buffers=True) as txn:
-            if not self.enter_data():
-                raise lmdb.CorruptedError("one process after the other died of changing it")
-            try:
-                done = work(txn, file)
-            finally:
-                self.leave_data()
+        file.enter()
+        try:
+            with file.begin(write=True, buffers=True) as txn:
+                if not self.enter_data():
+                    raise lmdb.CorruptedError("one process after the other died of changing it")
+                try:
+                    done = work(txn, file)
+                finally:
+                    self.leave_data()
+        finally:
+            file.leave()
         file.held_since = None
         return done
 
@@ -261,7 +272,7 @@ class LmdbStore(Versions):
         try:
             with file.begin() as txn:
                 used = file.used(txn)
-        except (lmdb.Error, OSError) as reason:
+        except _FAILURES as reason:
             self._failed(reason, file)
             return
         if used + size > self._limit * _FULL:
@@ -272,7 +283,7 @@ class LmdbStore(Versions):
             self._checks_at = self._ticks() + _CHECK
             try:
                 self._transact(file, self._clear_up)
-            except (lmdb.Error, OSError) as reason:
+            except _FAILURES as reason:
                 self._failed(reason, file)
 
     def _clear_up(self, txn: lmdb.Transaction, file: DataFile) -> None:
@@ -304,7 +315,7 @@ class LmdbStore(Versions):
         try:
             file.env.reader_check()
             gone = self._transact(file, lambda txn, file: rows.evict(txn, file, size, lambda: self._ticks() > stop))
-        except (lmdb.Error, OSError) as reason:
+        except _FAILURES as reason:
             if isinstance(reason, lmdb.MapFullError) and self._wait_for_reader(file):
                 return True
             self._data_note(reason)

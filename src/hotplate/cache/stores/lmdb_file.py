@@ -11,6 +11,7 @@ room for kills the process, where a write just fails.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import sys
 import threading
@@ -23,11 +24,16 @@ from typing import Final
 
 import lmdb
 
-from hotplate.cache.stores.folder import locked, make_safe
+from hotplate.cache.stores.folder import give_away, locked, make_safe
 
 SMALLEST: Final = 1 << 20  # bytes: LMDB's own pages and a few entries
 _READERS = 1024  # processes times threads that look at the same instant; 64 bytes each
+_STUCK = 0.5  # seconds for a change, which takes microseconds, and milliseconds where it makes room
 _PATIENCE = 1.0  # seconds that a fork waits for threads to end a look of microseconds
+
+
+class StuckError(Exception):
+    """Whoever changes the file does not move: it is as lost as a damaged one."""
 
 
 class DataFile:
@@ -45,18 +51,57 @@ class DataFile:
         held_since: when a reader of the past was first found to keep room from being used again.
     """
 
-    __slots__ = ("__weakref__", "begin", "entries", "env", "held_since", "leases", "number", "order", "path")
+    __slots__ = (
+        "__weakref__", "_lock", "_thread", "begin", "entries", "env", "held_since", "leases", "number", "order", "path"
+    )  # fmt: skip
 
     def __init__(self, env: lmdb.Environment, number: int, path: Path) -> None:
         self.env = env
         self.number = number
         self.path = path
         self.held_since: float | None = None
-        with env.begin(write=True) as txn:
-            self.entries = env.open_db(b"entries", txn=txn)
-            self.order = env.open_db(b"order", txn=txn)
-            self.leases = env.open_db(b"leases", txn=txn)
+        self._thread = threading.Lock()
+        self._lock = os.open(f"{path}.writing", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        give_away(Path(f"{path}.writing"))
+        self.enter()
+        try:
+            with env.begin(write=True) as txn:
+                self.entries = env.open_db(b"entries", txn=txn)
+                self.order = env.open_db(b"order", txn=txn)
+                self.leases = env.open_db(b"leases", txn=txn)
+        finally:
+            self.leave()
         self.begin = env.begin
+
+    def __del__(self) -> None:
+        with suppress(AttributeError, OSError):
+            os.close(self._lock)
+
+    def enter(self) -> None:
+        """Wait for the right to write, before LMDB's own lock, which would be waited for without end; then `leave`.
+
+        Raises:
+            StuckError: whoever has it does not move.
+        """
+        give_up = 0.0
+        if not self._thread.acquire(timeout=_STUCK):
+            raise StuckError("another thread does not end its change")
+        while True:
+            try:
+                fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return
+            except BlockingIOError:
+                now = time.monotonic()
+                give_up = give_up or now + _STUCK
+                if now > give_up:
+                    self._thread.release()
+                    raise StuckError("another process does not end its change") from None
+            time.sleep(0.0002)
+
+    def leave(self) -> None:
+        """Let others write."""
+        fcntl.flock(self._lock, fcntl.LOCK_UN)
+        self._thread.release()
 
     def has_late_reader(self) -> bool:
         """Whether a transaction still reads what has been changed since, so that freed pages cannot be used."""
@@ -97,6 +142,7 @@ class Holder:
 
         Raises:
             lmdb.Error: it is damaged, or there is no room for it.
+            StuckError: another process is in the middle of a change, for long.
             OSError: the folder cannot be written to.
         """
         with _opening:
@@ -131,6 +177,7 @@ def _checked(path: Path, limit: int) -> lmdb.Environment:
         if path.stat().st_size < whole:
             os.truncate(path, whole)
         env.reader_check()
+        give_away(path, Path(f"{path}-lock"))
     except BaseException:
         env.close()
         raise

@@ -21,7 +21,7 @@ A file that is damaged, or of another version or start of the machine (after a p
 different ages), is replaced, never repaired: its epoch is set to 0, which no token has, so that processes which map it
 find nothing valid and map its successor. The same word serves when a bump cannot get its lock.
 
-Measured: `valid` 0.21 us for one slot, 0.27 us for three; `now` 0.22 us; `bump` 9 us.
+Measured: `valid` 0.21 us for one slot, 0.27 us for three; `now` 0.34 us; `bump` 7.4 us.
 """
 
 from __future__ import annotations
