@@ -175,6 +175,7 @@ class Site:
         app: WSGI, or ASGI where `kind` says so; a `Views` is made one.
         kind: which.
         store: of the cache; by default one of this process.
+        folder: of the cache; counters and the like are written there.
         settings: by name.
     """
 
@@ -183,11 +184,12 @@ class Site:
         app: Any,
         kind: Literal["wsgi", "asgi"] = "wsgi",
         store: Store | None = None,
+        folder: str = "",
         **settings: Any,
     ) -> None:
         self.settings = Settings(**{"threads": 8, **settings})
         self.store = store or LocalStore(self.settings.cache_size)
-        self.cache = Cache(self.store, self.settings)
+        self.cache = Cache(self.store, self.settings, folder)
         self.metering = Metering()
         self.pool = Pool(self.settings)
         self.loop = asyncio.new_event_loop()

@@ -260,6 +260,7 @@ class Keeper:
             seconds = kit.profile.marker_error if failed else kit.profile.marker
         key = self._place.key
         kit.cache.counters.add(REFUSED)
+        kit.measures.refused(refused.reason.value)
         if seconds:
             name = visit.marker if key is visit.key else key.digest
             kit.markers.refused(name, visit.path, refused.reason.value, seconds)

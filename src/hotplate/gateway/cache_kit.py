@@ -18,6 +18,7 @@ from hotplate.cache.service import Cache
 from hotplate.cache.stores.base import Token
 from hotplate.gateway.cache_fanout import Fanout
 from hotplate.gateway.cache_markers import Markers
+from hotplate.gateway.cache_measures import Measures
 from hotplate.gateway.cache_ready import Ready
 from hotplate.gateway.compressing import Compressor
 from hotplate.gateway.metering import Metering
@@ -89,6 +90,7 @@ class Kit:
     clock: Callable[[], float] = time.time
     ticks: Callable[[], float] = time.monotonic
     draw: Callable[[], float] = random.random
+    measures: Measures = field(default_factory=lambda: Measures(""))
     troubles: Troubles = field(default_factory=Troubles)
     markers: Markers = field(default_factory=lambda: Markers(time.monotonic))
     fanout: Fanout = field(default_factory=Fanout)
@@ -127,6 +129,7 @@ def kit_of(settings: Settings, cache: Cache, host: Background, metering: Meterin
         largest=settings.cache_largest,
         tells_misses=settings.cache_status,
         compressor=compressor,
+        measures=Measures(cache.folder),
         troubles=Troubles(cache.counters.add),
     )
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from hotplate.apps.load import LoadedApp
 from hotplate.cache.service import Cache
-from hotplate.gateway import asgi, cache, compressing, wsgi
+from hotplate.gateway import asgi, cache, cache_suggest, compressing, wsgi
 from hotplate.gateway.accesslog import access_log
 from hotplate.gateway.body_hygiene import guarded
 from hotplate.gateway.cache_kit import kit_of
@@ -58,7 +58,8 @@ def build(loaded: LoadedApp, settings: Settings, parts: Parts) -> ASGIApp:
     if parts.cache is None or settings.cache == "off":
         app = compressing.layer(app, compressor)
     else:  # which compresses as well: what it keeps is the app's own bytes
-        app = cache.layer(app, kit_of(settings, parts.cache, parts.host, parts.metering, compressor))
+        around = cache_suggest.layer if settings.cache == "suggest" else cache.layer
+        app = around(app, kit_of(settings, parts.cache, parts.host, parts.metering, compressor))
     plain = _entered(app, settings, parts)
     app = forwarded(app, settings.trusted_proxies)
     app = guarded(app, limits, parts.host)
