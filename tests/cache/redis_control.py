@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 import redis
@@ -73,6 +74,13 @@ class Control:
     def say(self, *command: str | int) -> object:
         """Send it a command that redis-py has no method for."""
         return self.client.execute_command(*command)  # type: ignore[no-untyped-call]  # redis-py has no types here
+
+    def raw(self, *command: str | int) -> bytes:
+        """Send it a command and return what it says, unread."""
+        with closing(socket.socket(socket.AF_UNIX)) as connection:
+            connection.connect(str(self.socket))
+            connection.sendall(b" ".join(str(part).encode() for part in command) + b"\r\n")
+            return connection.recv(100_000)
 
     def _started(self) -> Service:
         self.socket.unlink(missing_ok=True)

@@ -33,7 +33,6 @@ _CALM = 5.0  # seconds up after which the next pause is short again
 _UNFIT = re.compile(
     r"\b(LOADING|READONLY|MASTERDOWN|MISCONF|CLUSTERDOWN|MOVED|ASK|TRYAGAIN|NOREPLICAS|NOAUTH|NOPERM|WRONGPASS|BUSY)\b.*"
 )
-_MOVED = re.compile(r"\bMOVED \d+ (\S*):(\d+)")
 
 
 class Link:
@@ -138,7 +137,7 @@ class Link:
                 began = time.monotonic()
                 self._serve()
             except WireError as error:
-                self._down(str(error))
+                self._down(str(error), is_told=not self._address.heed(str(error)))
             except Exception as error:  # noqa: BLE001  # a bug must not leave callers waiting for a thread that is no more
                 _log.exception("the link to Redis failed")
                 self._down(repr(error))
@@ -230,8 +229,6 @@ class Link:
                 return
             self.faults += 1
             if unfit := _UNFIT.search(fault):
-                if moved := _MOVED.search(fault):
-                    self._address.moved(moved[1], int(moved[2]))
                 operation.settle(LOST)
                 raise WireError(unfit[0][:200])
         operation.settle(reply)

@@ -138,6 +138,7 @@ class Mirror:
         try:
             self._follow()
         except WireError as error:
+            self._address.heed(str(error))
             return str(error)
         except Exception as error:  # noqa: BLE001  # a bug must not end the thread that would make it good
             _log.exception("the mirror of Redis's clock failed")

@@ -6,6 +6,7 @@ reading and writing cannot keep several operations under way and a time limit fo
 
 from __future__ import annotations
 
+import re
 import select
 import socket
 import time
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 CONNECT = 1.0  # seconds to connect and get in; nobody waits for it
 _CHUNK = 262_144
+_MOVED = re.compile(r"\bMOVED \d+ (\S*):(\d+)")
 _INCOMPLETE = object()
 
 
@@ -64,9 +66,13 @@ class Address:
         place = options.get("path") or f"{options.get('host', 'localhost')}:{options.get('port', 6379)}"
         self.shown = f"{place}/{options['db']}" if options.get("db") else str(place)
 
-    def moved(self, host: str, port: int) -> None:
-        """Connect there from now on, as a cluster's node says; forgotten when that fails."""
-        self._elsewhere = (host or str(self._options.get("host", "localhost")), port)
+    def heed(self, fault: str) -> bool:
+        """Connect from now on where a cluster's node says that our keys are, if it says so; until that fails."""
+        found = _MOVED.search(fault)
+        if found is None:
+            return False
+        self._elsewhere = (found[1] or str(self._options.get("host", "localhost")), int(found[2]))
+        return True
 
     def connect(self) -> Wire:
         """Return a new connection.
