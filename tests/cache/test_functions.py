@@ -241,11 +241,12 @@ def test_early_refresh_grows_likelier() -> None:
 @ALL_KINDS
 def test_an_early_refresh_replaces_a_value_that_is_still_fresh(is_async: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever is chosen to refresh gets the old value, and a new one is made although the old is fresh."""
+    state = Cachable.state
+    chosen: list[State] = []
+    monkeypatch.setattr(Cachable, "state", lambda *args: chosen.pop() if chosen else state(*args))
     counted = Counted(is_async)
     counted()
-    state = Cachable.state
-    chosen = iter([State.AGEING])
-    monkeypatch.setattr(Cachable, "state", lambda *args: next(chosen, None) or state(*args))
+    chosen.append(State.AGEING)
     assert counted()[0] == 1
     wait_until(lambda: counted.calls == 2 and counted()[0] == 2, what="it was refreshed")
 

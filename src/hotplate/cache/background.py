@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import logging
+import os
 import threading
 import time
 from collections.abc import Callable, Coroutine
@@ -69,3 +70,13 @@ def _tell(name: str, error: Exception) -> None:
         _told[name] = now
         _log.warning("Refreshing %s in the background failed; the old value is served until it expires",
                      name, exc_info=error)  # fmt: skip
+
+
+def _after_fork() -> None:
+    """Begin anew in a child, which has none of its parent's threads and tasks."""
+    global _running  # noqa: PLW0603  # a lock that the parent's threads hold is of no use to the child
+    _running = threading.Semaphore(_MOST)
+    _tasks.clear()
+
+
+os.register_at_fork(after_in_child=_after_fork)

@@ -8,6 +8,7 @@ streamed, and set no cookie. An exception, such as that of a 404, is not kept.
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 import time
@@ -55,7 +56,7 @@ class HotplateCache(BaseCache):
         self._prefix = key_prefix
         self._slots = (slot_of(f"cachelib:{key_prefix}"),)
         self._values = Values(_classes, _kind_of)
-        self._changing = threading.Lock()
+        self._changing: dict[int, threading.Lock] = {}
 
     def get(self, key: str) -> Any:  # noqa: ANN401  # whatever was set
         """Return what is kept, None for nothing."""
@@ -140,7 +141,8 @@ class HotplateCache(BaseCache):
         """Be the only one of all processes that changes a value."""
         lock = blake2b(digest, digest_size=32, person=b"hp.lock").digest()
         gives_up = time.monotonic() + _LEASE
-        with self._changing:
+        # By process: one that was held while another thread forked is never given back in the child.
+        with self._changing.setdefault(os.getpid(), threading.Lock()):
             while cache.store.is_shared and not cache.store.lease(lock, _LEASE) and time.monotonic() < gives_up:
                 time.sleep(_PAUSE)
             try:

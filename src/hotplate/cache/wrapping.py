@@ -17,7 +17,7 @@ from hotplate.cache.computing import Call
 from hotplate.cache.counters import FUNCTION_HITS, INVALIDATIONS, MICROSECONDS_SAVED
 from hotplate.cache.current import MAKING, Answering, Hooks, Making, Role, ViewRule
 from hotplate.cache.key import slot_of
-from hotplate.cache.service import current
+from hotplate.cache.service import Cache, current
 from hotplate.cache.shelf import Found
 from hotplate.errors import HotplateError
 
@@ -33,26 +33,29 @@ def wrap(cachable: Cachable) -> Any:  # noqa: ANN401  # `hotplate.cache.function
 
 
 def _sync(cachable: Cachable) -> Callable[..., Any]:
-    function = cachable.function
+    function, is_called, state = cachable.function, _is_called, cachable.state
 
     @functools.wraps(function)
     def wrapper(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401  # the function's own
         outer = MAKING.get()
-        if _is_called(wrapper, cachable, outer, args, kwargs):
+        if Hooks.recognise is not None and is_called(wrapper, cachable, outer, args, kwargs):
             return function(*args, **kwargs)
-        call = _call(cachable, args, kwargs)
-        if call is None:
+        cache = current()
+        content = _content(cachable, args, kwargs)
+        if content is None:
             return function(*args, **kwargs)
-        held = call.cache.shelf.peek(call.digest)
+        digest = cachable.digest(content, cache.release)
+        held = cache.shelf.peek(digest)
         if held is None:
-            held = call.cache.shelf.look(call.digest, b"", cachable.unpack).object
-        if held is not None:
-            state = cachable.state(held, time.time())
-            if state is State.AGEING:
-                asks = functools.partial(computing.refreshed, call, held.record.fresh)
-                background.in_thread(cachable.name, lambda: computing.run(call, asks()))
-            if state is not State.DEAD:
-                return _given(call, held, outer)
+            held = cache.shelf.look(digest, b"", cachable.unpack).object
+        found = State.DEAD if held is None else state(held, time.time())
+        if held is not None and found is State.FRESH:
+            return _given(cachable, cache, held, outer)
+        call = Call(cachable, args, kwargs, content, digest, cache)
+        if held is not None and found is State.AGEING:
+            asks = functools.partial(computing.refreshed, call, held.record.fresh)
+            background.in_thread(cachable.name, lambda: computing.run(call, asks()))
+            return _given(cachable, cache, held, outer)
         # Waiting would stop the loop whose thread this is, perhaps with the very task that is waited for.
         patience = call.cache.wait if running_loop() is None else 0.0
         return computing.run(call, computing.had(call, patience))
@@ -65,26 +68,29 @@ def _sync(cachable: Cachable) -> Callable[..., Any]:
 
 
 def _async(cachable: Cachable) -> Callable[..., Any]:
-    function = cachable.function
+    function, is_called, state = cachable.function, _is_called, cachable.state
 
     @functools.wraps(function)
     async def wrapper(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401  # the function's own
         outer = MAKING.get()
-        if _is_called(wrapper, cachable, outer, args, kwargs):
+        if Hooks.recognise is not None and is_called(wrapper, cachable, outer, args, kwargs):
             return await function(*args, **kwargs)
-        call = _call(cachable, args, kwargs)
-        if call is None:
+        cache = current()
+        content = _content(cachable, args, kwargs)
+        if content is None:
             return await function(*args, **kwargs)
-        held = call.cache.shelf.peek(call.digest)
+        digest = cachable.digest(content, cache.release)
+        held = cache.shelf.peek(digest)
         if held is None:
-            held = (await _looked(call)).object
-        if held is not None:
-            state = cachable.state(held, time.time())
-            if state is State.AGEING:
-                asks = functools.partial(computing.refreshed, call, held.record.fresh)
-                background.as_task(cachable.name, lambda: computing.run_soon(call, asks()))
-            if state is not State.DEAD:
-                return _given(call, held, outer)
+            held = (await _looked(cachable, cache, digest)).object
+        found = State.DEAD if held is None else state(held, time.time())
+        if held is not None and found is State.FRESH:
+            return _given(cachable, cache, held, outer)
+        call = Call(cachable, args, kwargs, content, digest, cache)
+        if held is not None and found is State.AGEING:
+            asks = functools.partial(computing.refreshed, call, held.record.fresh)
+            background.as_task(cachable.name, lambda: computing.run_soon(call, asks()))
+            return _given(cachable, cache, held, outer)
         return await computing.run_soon(call, computing.had(call, call.cache.wait))
 
     async def refresh(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401  # the function's own
@@ -94,31 +100,36 @@ def _async(cachable: Cachable) -> Callable[..., Any]:
     return _finish(wrapper, cachable, refresh)
 
 
-def _call(cachable: Cachable, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Call | None:
-    """Return a call; None where the function cannot be called like this, which it says best itself."""
-    cache = current()
+def _content(cachable: Cachable, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bytes | None:
+    """Return a call's arguments; None where the function cannot be called like this, which it says best itself."""
     try:
-        content = cachable.content(args, kwargs)
+        return cachable.content(args, kwargs)
     except TypeError:
         if cachable.can_be_called(args, kwargs):
             raise
         return None
+
+
+def _call(cachable: Cachable, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Call | None:
+    cache, content = current(), _content(cachable, args, kwargs)
+    if content is None:
+        return None
     return Call(cachable, args, kwargs, content, cachable.digest(content, cache.release), cache)
 
 
-def _given(call: Call, held: Held, outer: Making | None) -> Any:  # noqa: ANN401  # the function's own
-    count = call.cache.counters.add
+def _given(cachable: Cachable, cache: Cache, held: Held, outer: Making | None) -> Any:  # noqa: ANN401  # the function's own
+    count = cache.counters.add
     count(FUNCTION_HITS)
     count(MICROSECONDS_SAVED, int(held.record.cost * 1e6))
     if outer is not None:
         outer.add(held.record.tags)
-    return call.cachable.value(held)
+    return cachable.value(held)
 
 
-async def _looked(call: Call) -> Found[Any]:
-    shelf, unpack = call.cache.shelf, call.cachable.unpack
-    if not call.cache.store.is_slow:
-        return shelf.look(call.digest, b"", unpack)
+async def _looked(cachable: Cachable, cache: Cache, digest: bytes) -> Found[Any]:
+    shelf, unpack = cache.shelf, cachable.unpack
+    if not cache.store.is_slow:
+        return shelf.look(digest, b"", unpack)
     loop = asyncio.get_running_loop()
     heard: asyncio.Future[Found[Any]] = loop.create_future()
 
@@ -132,7 +143,7 @@ async def _looked(call: Call) -> Found[Any]:
         except RuntimeError:  # the loop was closed meanwhile, and with it whoever asked
             return
 
-    shelf.look_soon(call.digest, b"", unpack, told)
+    shelf.look_soon(digest, b"", unpack, told)
     return await heard
 
 

@@ -19,6 +19,7 @@ from hotplate.cache.functions import cached
 __all__ = ["cached", "recognise", "surroundings"]
 
 _DEEPEST = 50  # decorators above one view
+_SCALARS = frozenset({type(None), bool, int, float, str, bytes})
 _ROUTED = "_hotplate_is_routed"
 
 
@@ -36,6 +37,8 @@ def recognise(function: Callable[..., Any], values: tuple[Any, ...], scope: Mapp
     if flask is not None and flask.has_request_context():
         return _role(function, flask.current_app.view_functions.get(flask.request.endpoint))
     for value in values:
+        if type(value) in _SCALARS:
+            continue
         match = getattr(value, "resolver_match", None)
         if match is not None:
             return _role(function, match.func)
