@@ -39,7 +39,8 @@ def test_a_replica_that_takes_over_may_lack_the_latest_so_nothing_is_believed(be
     """Replication is asynchronous: after a failover everything of before is invalid, though the replica has it."""
     port = free_port()
     first = begin(port=str(port), bind="127.0.0.1", **{"repl-diskless-sync-delay": "0"})
-    second = begin(replicaof=f"127.0.0.1 {port}")
+    second = begin()
+    second.say("REPLICAOF", "127.0.0.1", port)
     # What a name in DNS does for machines.
     way = Path(first.socket.parent, "way")
     way.symlink_to(first.socket)
@@ -51,7 +52,7 @@ def test_a_replica_that_takes_over_may_lack_the_latest_so_nothing_is_believed(be
     way.unlink()
     way.symlink_to(second.socket)
     first.kill()
-    wait_until(lambda: store.state().is_up and store.now(), what="the replica is used")
+    wait_until(lambda: (now := store.now()) and now.epoch != token.epoch, what="the replica is used")
     assert store.look(KEY).value is None
     assert not store.valid(token, (1,))
     kept(store, KEY, b"new", (1,))
