@@ -10,6 +10,7 @@ import click
 from click.shell_completion import CompletionItem
 
 _GENERAL = "General"
+CONTEXT: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
 class Example(NamedTuple):
@@ -100,7 +101,7 @@ class Command(click.Command):
         examples: Sequence[Example] = (),
         settings: dict[str, Any] | None = None,
     ) -> None:
-        context = {"max_content_width": 100, **(settings or {})}
+        context = {**CONTEXT, **(settings or {})}
         super().__init__(name, callback=callback, help=help, params=list(params), context_settings=context)
         self.examples = tuple(examples)
 
@@ -139,7 +140,7 @@ class Family(click.Group):
             callback=click.pass_context(_show_help),
             invoke_without_command=True,
             help=help,
-            context_settings={"max_content_width": 100},
+            context_settings=dict(CONTEXT),
         )
         self.examples = tuple(examples)
         for each in members:

@@ -9,7 +9,7 @@ import click
 
 from hotplate import __version__
 from hotplate.cli import failures
-from hotplate.cli.parts import Example, write_examples
+from hotplate.cli.parts import CONTEXT, Example, write_examples
 
 COMMANDS: Mapping[str, str] = {
     "run": "hotplate.cli.run",
@@ -71,7 +71,7 @@ root = Root(
     callback=click.pass_context(_help),
     invoke_without_command=True,
     help="Serve a Flask app, or any WSGI or ASGI app, warm, fast and always on, without a change to its code.",
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    context_settings=dict(CONTEXT),
     params=[
         click.Option(
             ["--version"],
