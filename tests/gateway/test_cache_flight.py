@@ -336,3 +336,72 @@ def test_a_decision_that_fails_is_no_clients_trouble(name: str, monkeypatch: pyt
             assert site.get("/new").status == 200
             assert site.get("/new", if_none_match='"x"').status in {200, 304}
             assert all(client.answer().status == 200 for client in site.many(3, "/many"))
+
+
+def test_visitors_with_cookies_share_a_public_page_that_has_expired() -> None:
+    """Once a page is known to be for everyone, they wait for it like others; before, each asks for itself."""
+    view = Views(PAGE)
+    with Site(view) as site:
+        view.gate.clear()
+        first = [site.start("/", fields={"cookie": f"session={number}"}) for number in range(3)]
+        view.until_called(3)
+        view.gate.set()
+        assert len({client.answer().body for client in first}) == 3
+        site.store.clear()
+        view.gate.clear()
+        second = [site.start("/", fields={"cookie": f"session={number}"}) for number in range(10)]
+        eventually(lambda: site.cache.flights.waiting == 9, "they wait")
+        view.gate.set()
+        assert {client.answer().body for client in second} == {b"call 4"}
+
+
+def test_who_waits_for_a_page_that_turns_private_gets_his_own() -> None:
+    """The answer to one visitor is never the answer to another, though they waited for it."""
+    view = Views(PAGE)
+    with Site(view) as site:
+        site.get("/")
+        site.store.clear()
+        view.fields = {"Cache-Control": "max-age=60"}  # from now on not for everyone
+        view.gate.clear()
+        clients = [site.start("/", fields={"cookie": f"session={number}"}) for number in range(5)]
+        eventually(lambda: site.cache.flights.waiting == 4, "they wait")
+        view.gate.set()
+        assert len({client.answer().body for client in clients}) == 5
+
+
+def test_a_hung_view_holds_up_only_the_first_ones() -> None:
+    """Once somebody has waited in vain, others do not queue for the same page any more."""
+    view = Views(PAGE)
+    view.gate.clear()
+    with Site(view, cache_wait=0.3) as site:
+        first, second = site.start("/"), site.start("/")
+        view.until_called(2)
+        eventually(lambda: site.cache.flights.waiting == 0, "nobody waits")
+        third = site.start("/")
+        view.until_called(3)
+        assert site.cache.flights.waiting == 0
+        view.gate.set()
+        assert {client.answer().status for client in (first, second, third)} == {200}
+
+
+def test_under_another_server_it_is_the_same() -> None:
+    """`hotplate.asgi` has the cache, single flight and the background refresh as well."""
+    import hotplate
+    from tests.gateway.cache_site import Client, view_app
+
+    view = Views({**PAGE, "Cache-Control": "public, max-age=60"})
+    app = hotplate.asgi(view_app(view), threads=4)
+
+    async def ask(count: int) -> list[Client]:
+        clients = [Client({"type": "http.request", "body": b"", "more_body": False}) for _ in range(count)]
+        await asyncio.gather(*(app(Site.scope("/hosted"), each.receive, each.send) for each in clients))
+        return clients
+
+    async def all_of_it() -> None:
+        together = [each.seen() for each in await ask(20)]
+        assert {answer.body for answer in together} == {b"call 1"}
+        (hit,) = await ask(1)
+        assert hit.seen().is_hit
+
+    asyncio.run(all_of_it())
+    assert view.count == 1

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable
 
-from hotplate.cache.counters import BYPASSED, COLLAPSED, HITS, MICROSECONDS_SAVED, MISSES, STALE
+from hotplate.cache.counters import BYPASSED, COLLAPSED, EARLY, HITS, MICROSECONDS_SAVED, MISSES, STALE
 from hotplate.cache.flight import Do, Lead, Nothing, Wait
 from hotplate.cache.policy import Passage, Reason, Use, Verdict, reuse
 from hotplate.cache.status import forwarded, hit
@@ -73,7 +73,7 @@ class Flow:
             verdict = self._verdict(visit, place)
             if verdict is not None and verdict.use <= Use.STALE:
                 if verdict.use is Use.STALE or (verdict.use is Use.EARLY and _is_in_second_half(place, verdict)):
-                    self._refresh(visit, place)
+                    self._refresh(visit, place, is_stale=verdict.use is Use.STALE)
                 await self._answer(visit, place, verdict)
                 return
             if visit.passage.only_if_cached:
@@ -81,16 +81,18 @@ class Flow:
                 return
             if verdict is None or verdict.use is Use.UNUSABLE:
                 place = Place(place.key)
-            if self._goes_past(visit, place):
+            # Without the store's clock nothing that the app says now can be kept, so nobody is to wait for it.
+            if self._goes_past(visit, place) or self._kit.token() is None:
                 await self._past(visit, visit.passage.reason)
                 return
             if await self._make(visit, place, verdict):
                 return
         await self._past(visit, Reason.NONE)
 
-    def _refresh(self, visit: Visit, place: Place) -> None:
+    def _refresh(self, visit: Visit, place: Place, *, is_stale: bool) -> None:
         try:
-            self._refresher.begin(visit, place)
+            if self._refresher.begin(visit, place) and not is_stale:
+                self._kit.cache.counters.add(EARLY)
         except Exception as error:  # noqa: BLE001  # see `Troubles`
             self._kit.troubles.tell("begin a refresh", error)
 
@@ -113,7 +115,7 @@ class Flow:
         if not visit.collapsed:
             self._kit.cache.counters.add(MISSES)
         # Nobody may wait for what is one's own, nor for what has to be asked for every time.
-        if visit.passage.is_personal or (place.ready is not None and not place.ready.can_be_fresh):
+        if self._is_for_itself(visit, place):
             await self._asker.ask(visit, place, None, on_error=on_error)
             return True
         flight = self._kit.cache.flights.join(place.key.digest)
@@ -127,6 +129,12 @@ class Flow:
         finally:
             self._kit.end(flight, Nothing.ENDED)
 
+    def _is_for_itself(self, visit: Visit, place: Place) -> bool:
+        """Whether there is no use in waiting for another one's answer."""
+        if place.ready is not None:
+            return not place.ready.can_be_fresh or (visit.passage.is_personal and not place.ready.entry.explicit)
+        return visit.passage.is_personal and visit.key.digest not in self._kit.publics
+
     async def _waited(self, visit: Visit, wait: Wait) -> bool:
         """Wait for another request's outcome; True when there is one to look for, else the app has answered."""
         visit.collapsed = True
@@ -139,6 +147,9 @@ class Flow:
         _check(visit)
         if outcome is Outcome.STORED or outcome is Nothing.ENDED:
             return True
+        if outcome is Nothing.TIMED_OUT:
+            # Whatever holds the first one up, the next ones need not wait as long to find that out.
+            self._kit.markers.refused(visit.marker, visit.path, "timed out", self._kit.cache.wait)
         await self._past(visit, Reason.NONE, "collapsed in vain")
         return False
 

@@ -28,6 +28,7 @@ from hotplate.gateway.cache_visit import Visit
 _ERRORS = frozenset((500, 502, 503, 504))
 _MOST_LISTED = 4  # combinations of request fields by which one URL's responses differ
 _DAY = 86400.0
+_MOST_PUBLICS = 8192  # some 100 bytes each
 _OF_ONE_REQUEST = frozenset((Reason.PARTIAL, Reason.CONDITIONAL, Reason.BODY))
 
 
@@ -229,6 +230,10 @@ class Keeper:
         kit.cache.shelf.keep(key.digest, ready, encode(entry), self._token, slots, seconds)
         kit.cache.counters.add(STORED)
         kit.markers.kept(visit.marker, visit.path)
+        if entry.explicit:
+            if len(kit.publics) >= _MOST_PUBLICS:
+                kit.publics.clear()
+            kit.publics.add(visit.key.digest)
         if entry.vary:
             self._list(entry.vary, seconds)
             gone = kit.fanout.add(visit.key.digest, key.digest)

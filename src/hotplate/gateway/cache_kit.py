@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from hotplate.cache import service
 from hotplate.cache.counters import ERRORS
 from hotplate.cache.entry import Entry, decode
 from hotplate.cache.flight import Lead
@@ -16,6 +17,7 @@ from hotplate.cache.profile import Profile, Rule, rfc, safe
 from hotplate.cache.routes import Routes
 from hotplate.cache.service import Cache
 from hotplate.cache.stores.base import Token
+from hotplate.errors import HotplateError
 from hotplate.gateway.cache_fanout import Fanout
 from hotplate.gateway.cache_markers import Markers
 from hotplate.gateway.cache_measures import Measures
@@ -76,6 +78,11 @@ class Kit:
         clock: wall-clock seconds.
         ticks: monotonic seconds.
         draw: random numbers from 0 to 1.
+        troubles: where the cache's own errors end.
+        markers: of what could not be kept.
+        fanout: of URLs with variants.
+        publics: digests of URLs whose response was for everyone, so that visitors with cookies may wait for it.
+        measures: what is told on the command line and cannot be a counter.
     """
 
     cache: Cache
@@ -90,6 +97,7 @@ class Kit:
     clock: Callable[[], float] = time.time
     ticks: Callable[[], float] = time.monotonic
     draw: Callable[[], float] = random.random
+    publics: set[bytes] = field(default_factory=set)
     measures: Measures = field(default_factory=lambda: Measures(""))
     troubles: Troubles = field(default_factory=Troubles)
     markers: Markers = field(default_factory=lambda: Markers(time.monotonic))
@@ -115,6 +123,21 @@ class Kit:
     def token(self) -> Token | None:
         """Return the store's clock, to be taken before the app is asked."""
         return self.cache.store.now()
+
+
+def opened() -> Cache | None:
+    """Return this process's cache; None, and a line in the log, where it cannot be opened: a site can do without.
+
+    Raises:
+        HotplateError: a setting of the cache cannot be used.
+    """
+    try:
+        return service.current()
+    except HotplateError:
+        raise
+    except Exception:  # noqa: BLE001  # a file that is broken in a way nobody thought of must not keep a site down
+        _log.exception("The cache could not be opened; this worker goes on without it")
+        return None
 
 
 def kit_of(settings: Settings, cache: Cache, host: Background, metering: Metering, compressor: Compressor) -> Kit:

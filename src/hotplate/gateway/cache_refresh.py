@@ -39,22 +39,24 @@ class Refresher:
         self._asker = Asker(app, kit)
         self._running = 0
 
-    def begin(self, visit: Visit, place: Place) -> None:
-        """Have what is at `place` made anew, unless somebody is at it."""
+    def begin(self, visit: Visit, place: Place) -> bool:
+        """Have what is at `place` made anew, unless somebody is at it; returns whether it was begun."""
         flights = self._kit.cache.flights
         if place.key.digest in flights.leads or self._running >= _MOST:
-            return
+            return False
         if self._kit.markers.find(visit.marker if place.key is visit.key else place.key.digest):
-            return  # it was tried a moment ago, in vain
+            return False  # it was tried a moment ago, in vain
         flight = flights.join(place.key.digest)
         if not isinstance(flight, Lead):
             if flight is not None:
                 flight.leave()
-            return
+            return False
         scope = {name: value for name, value in visit.scope.items() if not name.startswith("hotplate.")}
         scope |= {"method": "GET", "headers": visit.headers}
         if not self._kit.host.spawn(self._run(scope, visit, place, flight)):
             self._kit.end(flight, Nothing.ENDED)
+            return False
+        return True
 
     async def _run(self, scope: Scope, visit: Visit, place: Place, lead: Lead) -> None:
         kit = self._kit

@@ -11,9 +11,9 @@ from typing import Any
 
 from hotplate.apps.kind import detect
 from hotplate.apps.load import LoadedApp
-from hotplate.cache import service
 from hotplate.errors import ExitCode, HotplateError
 from hotplate.gateway import pipeline
+from hotplate.gateway.cache_kit import opened
 from hotplate.gateway.closing import Closing
 from hotplate.gateway.drive import Hosted
 from hotplate.gateway.exchange import Exchange
@@ -94,7 +94,7 @@ class _Hosted:
                     closing=Closing(),
                     sockets=OpenSockets(sends_fields=True),
                     state=None,
-                    cache=service.current() if self._settings.cache != "off" else None,
+                    cache=opened() if self._settings.cache != "off" else None,
                 )
                 self._pipeline = pipeline.build(self._loaded, self._settings, parts)
             return self._pipeline

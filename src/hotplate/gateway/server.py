@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 from hotplate import __version__
 from hotplate.apps.load import LoadedApp
-from hotplate.cache import service
 from hotplate.gateway import connections, pipeline
+from hotplate.gateway.cache_kit import opened
 from hotplate.gateway.closing import Closing
 from hotplate.gateway.dataplane import DataPlane
 from hotplate.gateway.drive import Driver
@@ -85,7 +85,7 @@ class Gateway:
                 closing=self.closing,
                 sockets=self._sockets,
                 state=self._lifespan.state if self._lifespan is not None else {},
-                cache=service.current() if self._settings.cache != "off" else None,
+                cache=opened() if self._settings.cache != "off" else None,
                 server=f"hotplate/{__version__}".encode() if self._settings.server_header else b"hotplate",
             ),
         )
