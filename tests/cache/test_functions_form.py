@@ -178,7 +178,6 @@ async def async_generator() -> Any:
         ({"tags": "a:{id}"}, named, "names 'id', which is no argument of it. Use one of ident."),
         ({"tags": (1,)}, lambda: 1, "its tag 1 is not text"),
     ],
-    ids=str,
 )
 def test_misuse_is_refused_at_once(given: dict[str, Any], on: Any, said: str) -> None:
     """What cannot work is refused where it is written."""
