@@ -75,6 +75,15 @@ def test_a_frozen_server_is_noticed_once_and_then_costs_nothing(begin: Begin, ca
     assert len([line for line in lines(caplog) if "answers again" in line]) == 1
 
 
+def test_a_frozen_server_is_noticed_without_asking_it(begin: Begin) -> None:
+    """A process that asks nothing knows that the server is down before its next request finds out."""
+    server = begin()
+    store = server.store(HASTY)
+    with server.frozen():
+        wait_until(lambda: not store.state().is_up, what="it is known to be down")
+    up_again(store)
+
+
 def test_everybody_who_asks_a_frozen_server_is_told_once(begin: Begin) -> None:
     """Each of many look-ups under way ends, exactly once, while the server is still frozen."""
     server = begin()

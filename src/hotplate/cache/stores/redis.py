@@ -76,6 +76,8 @@ class RedisStore:
         self._mirror = Mirror(self._address, self._names, budget, self._view)
         self._link.on_up = self._mirror.link_up
         self._link.on_down = self._mirror.link_down
+        # A server that went silent is found to be down before the next request finds it.
+        self._mirror.on_lost = lambda: self._link.submit(Operation((b"PING",)))
         # Bound once: every hit in memory asks it.
         self.valid = self._view.valid
         self._mirror.start()

@@ -16,6 +16,7 @@ import re
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, NamedTuple
 
@@ -57,11 +58,13 @@ class Mirror:
         view: what is fed.
 
     Attributes:
+        on_lost: called when the connection was lost, in the mirror's thread.
         facts: of the server's memory: `used_memory`, `maxmemory`, `evicted_keys`.
     """
 
     def __init__(self, address: Address, names: Names, budget: float, view: View) -> None:
         self.facts: dict[str, int] = {}
+        self.on_lost: Callable[[], None] = _nothing
         self._address = address
         self._clock = names.clock
         self._names = names
@@ -139,6 +142,7 @@ class Mirror:
             self._follow()
         except WireError as error:
             self._address.heed(str(error))
+            self.on_lost()
             return str(error)
         except Exception as error:  # noqa: BLE001  # a bug must not end the thread that would make it good
             _log.exception("the mirror of Redis's clock failed")
@@ -275,6 +279,9 @@ class Mirror:
         if isinstance(info, bytes | str):
             text = info if isinstance(info, str) else info.decode("ascii", "replace")
             self.facts |= {name: int(value) for name, value in _FACT.findall(text)}
+
+
+def _nothing() -> None: ...
 
 
 def _names_of(push: list[Any]) -> list[bytes] | None:
