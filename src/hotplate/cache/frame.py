@@ -5,7 +5,8 @@ file that was damaged, not against someone who may write to it: he can make one.
 
     magic and version 4 | crc32 of all that follows 4 | epoch 8 | seq 8 | dies 8 | slots 2 | 2 for each slot | payload
 
-Measured for 10 kB: `pack_frame` 1.1 us, `parse` 2.3 us, half of it the copy. ISA-L's crc32 is why: 0.23 us, where zlib takes 2.45 us.
+Measured for 10 kB: `pack_frame` 1.1 us, `parse` 2.3 us, half of it the copy. ISA-L's crc32 takes 0.23 us of that, where
+zlib's takes 2.45 us.
 """
 
 from __future__ import annotations

@@ -48,7 +48,8 @@ _REFUSALS = tuple(
     for number in (errno.EACCES, errno.EDQUOT, errno.EFBIG, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOSPC,
                    errno.EPERM, errno.EROFS, errno.EAGAIN)
 )  # fmt: skip
-
+# A disk without room for a part of a change is an error of input and output to LMDB.
+_NO_ROOM = tuple(os.strerror(number) for number in (errno.EDQUOT, errno.EFBIG, errno.EIO, errno.ENOSPC))
 
 T = TypeVar("T")
 
@@ -334,7 +335,7 @@ class LmdbStore(Versions):
         self._data_note(reason)
         if isinstance(reason, _DAMAGE):
             self.renew_data(file.number)
-        elif isinstance(reason, lmdb.DiskError):
+        elif any(text in str(reason) for text in _NO_ROOM):
             self._evict(file, 0)
         elif isinstance(reason, lmdb.ReadersFullError):
             file.env.reader_check()

@@ -24,7 +24,7 @@ from typing import Final
 
 import lmdb
 
-from hotplate.cache.stores.folder import give_away, locked, make_safe
+from hotplate.cache.stores.folder import give_away, locked, make_safe, write_new
 
 SMALLEST: Final = 1 << 20  # bytes: LMDB's own pages and a few entries
 _READERS = 1024  # processes times threads that look at the same instant; 64 bytes each
@@ -174,8 +174,10 @@ def _checked(path: Path, limit: int) -> lmdb.Environment:
     try:
         # Touching what lies beyond the end of a file that was cut off would kill the process; zeros are just damage.
         whole = (env.info()["last_pgno"] + 1) * env.stat()["psize"]
-        if path.stat().st_size < whole:
-            os.truncate(path, whole)
+        size = path.stat().st_size
+        if size < whole:
+            with path.open("r+b") as file:
+                os.posix_fallocate(file.fileno(), size, whole - size)
         env.reader_check()
         give_away(path, Path(f"{path}-lock"))
     except BaseException:
@@ -185,6 +187,10 @@ def _checked(path: Path, limit: int) -> lmdb.Environment:
 
 
 def _environment(path: Path, limit: int) -> lmdb.Environment:
+    lock = Path(f"{path}-lock")
+    if not lock.exists():
+        # LMDB makes a file of holes, and the first one that a full disk cannot fill kills the process that touches it.
+        write_new(lock, bytes(64 * _READERS + 8192))
     give_up = time.monotonic() + _PATIENCE
     while True:
         try:
