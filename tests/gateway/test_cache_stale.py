@@ -113,6 +113,27 @@ def test_a_304_about_another_response_is_asked_again(clock: Time) -> None:
     assert (again.status, again.body, again.fields["etag"]) == (200, b"page", '"v3"')
 
 
+@pytest.mark.parametrize("control", ["max-age=60", "max-age=60, stale-while-revalidate=600"])
+def test_an_asgi_app_that_is_asked_again_gets_the_request_again(clock: Time, control: str) -> None:
+    """It reads the (empty) body each time, for a client and in the background."""
+    calls: list[bytes | None] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        assert (await receive())["type"] == "http.request"
+        calls.append(dict(scope["headers"]).get(b"if-none-match"))
+        fields = [(b"cache-control", b"public, " + control.encode()), (b"etag", b'"v%d"' % len(calls))]
+        await send({"type": "http.response.start", "status": 304 if calls[-1] else 200, "headers": fields})
+        await send({"type": "http.response.body", "body": b"" if calls[-1] else b"page"})
+
+    with Site(app, "asgi") as site:
+        site.get("/")
+        clock.now += 61
+        site.get("/")
+        eventually(lambda: len(calls) == 3, "it is asked again")
+        eventually(lambda: site.get("/").fields["etag"] == '"v3"', "the new one is served")
+    assert calls == [None, b'"v1"', None]
+
+
 def test_stale_while_revalidate_waits_for_nobody(clock: Time) -> None:
     """The stale page is served at once, one refresh runs behind it, and then the new page is served."""
     view = Views(page(max_age=60, stale_while_revalidate=30))

@@ -39,10 +39,11 @@ class Asker:
         visit.is_out = True
         await self.run(visit, place, keeper, out)
         if keeper.must_ask_again:
+            visit.receive = begun_anew(visit.receive)
             keeper = Keeper(self._kit, visit, Place(place.key), lead, on_error=False)
             await self.run(visit, Place(place.key), keeper, out)
         if keeper.must_ask_again:
-            await self._app(visit.scope, visit.receive, out)
+            await self._app(visit.scope, begun_anew(visit.receive), out)
 
     async def run(self, visit: Visit, place: Place, keeper: Keeper, out: Send) -> None:
         """Call the app.
@@ -78,6 +79,16 @@ def asking(scope: Scope, headers: list[tuple[bytes, bytes]], place: Place) -> Sc
     if len(kept) != len(headers) or kept != headers:
         asked.pop("hotplate.head", None)  # what is known of the client's fields
     return asked
+
+
+def begun_anew(receive: Receive) -> Receive:
+    """Return `receive` for an app that is asked once more: the first call has read the request, which has no body."""
+    request: list[Message] = [{"type": "http.request", "body": b"", "more_body": False}]
+
+    async def anew() -> Message:
+        return request.pop() if request else await receive()
+
+    return anew
 
 
 def _noting(receive: Receive, keeper: Keeper) -> Receive:

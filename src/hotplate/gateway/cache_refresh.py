@@ -11,7 +11,7 @@ from hotplate.cache.flight import Do, Lead, Nothing
 from hotplate.cache.policy import Reason
 from hotplate.cache.stores.base import Look
 from hotplate.cache.waiting import settle_soon
-from hotplate.gateway.cache_ask import Asker
+from hotplate.gateway.cache_ask import Asker, begun_anew
 from hotplate.gateway.cache_capture import NOTHING
 from hotplate.gateway.cache_find import Finder, Place
 from hotplate.gateway.cache_keep import Keeper, Outcome
@@ -100,6 +100,7 @@ class Refresher:
                 await self._asker.run(own, asked, keeper, send)
                 if not keeper.must_ask_again:
                     break
+                own.receive = begun_anew(own.receive)
 
         requests = iter([{"type": "http.request", "body": b"", "more_body": False}])
 
