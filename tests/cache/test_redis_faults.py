@@ -15,7 +15,7 @@ import redis
 from hotplate.cache.stores.base import Look
 from hotplate.cache.stores.redis import RedisStore
 from hotplate.errors import ExitCode, HotplateError
-from tests.cache.redis_control import HASTY, Control, kept, token_of
+from tests.cache.redis_control import HASTY, Control, answered, kept, token_of
 from tests.support.servers import server_folder
 from tests.support.waiting import wait_until
 
@@ -69,7 +69,7 @@ def test_a_frozen_server_is_noticed_once_and_then_costs_nothing(begin: Begin, ca
         assert store.now() is None
         assert store.state().faults > 0
     up_again(store)
-    assert store.look(KEY).value == b"page"
+    assert answered(store, KEY).value == b"page"
     assert [line.partition(": ")[0].rpartition(" ")[2] for line in lines(caplog)][:1] == ["used"]
     assert len([line for line in lines(caplog) if "is not used" in line]) == 1
     assert len([line for line in lines(caplog) if "answers again" in line]) == 1
@@ -123,7 +123,7 @@ def test_a_clearing_of_a_server_that_is_gone_is_made_up_for(begin: Begin) -> Non
         with server.frozen():
             forget()
         up_again(store)
-        look = store.look(KEY)
+        look = answered(store, KEY)
         assert look.value is None
         assert not store.valid(token, (1,))
         assert token_of(look) > token or token_of(look).epoch != token.epoch
