@@ -11,6 +11,7 @@ import pytest
 from hotplate.cache.stores.base import Look
 from hotplate.cache.stores.local import LocalStore
 from hotplate.gateway.types import Receive, Scope, Send
+from hotplate.gateway.watchdog import Watchdog
 from tests.gateway.cache_site import PATIENCE, Site, Views, eventually
 
 PAGE = {"Content-Type": "text/html", "Cache-Control": "public, max-age=60"}
@@ -293,3 +294,21 @@ def test_under_another_server_it_is_the_same() -> None:
 
     asyncio.run(all_of_it())
     assert view.count == 1
+
+
+def test_what_comes_after_a_time_out_is_not_kept() -> None:
+    """The client has its 504; what the app says in the end is nobody's, and those who waited ask for themselves."""
+    view = Views(PAGE)
+    view.gate.clear()
+    with Site(view) as site:
+        first, second = site.start("/"), site.start("/")
+        view.until_called(1)
+        eventually(lambda: site.cache.flights.waiting == 1, "the other one waits")
+        hung = next(iter(site.metering.in_flight))
+        asyncio.run_coroutine_threadsafe(
+            Watchdog(site.metering, 1e-9, lambda *_told: None).end(hung), site.loop
+        ).result(PATIENCE)
+        view.gate.set()
+        assert first.answer().status == 504
+        assert second.answer().body == b"call 2"
+        assert site.get("/").body != b"call 1"
