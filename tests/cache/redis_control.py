@@ -106,7 +106,14 @@ def token_of(look: Look) -> Token:
 
 def answered(store: RedisStore, key: bytes) -> Look:
     """Look until Redis has answered in time, which on a starved machine it may not the first time."""
-    return wait_until(lambda: look if (look := store.look(key)).token else None, what="it answers")
+
+    def found() -> Look | tuple[()]:
+        look = store.look(key)
+        return look if look.token else ()
+
+    look = wait_until(found, what="it answers")
+    assert isinstance(look, Look)
+    return look
 
 
 def kept(store: RedisStore, key: bytes, value: bytes, slots: tuple[int, ...]) -> Token:
