@@ -368,3 +368,21 @@ def test_the_order_of_fields_does_not_matter() -> None:
                 one = judge(PLAIN, Response(200, list(chosen), NOW), profile)
                 other = judge(PLAIN, Response(200, list(reversed(chosen)), NOW), profile)
                 assert reason(one) is reason(other)
+
+
+@pytest.mark.parametrize("status", [302, 307, 400, 500, 503, 599])
+def test_a_validator_alone_makes_no_error_storable(status: int) -> None:
+    """What says nothing of caching, and whose status says nothing either, is not kept to be revalidated (section 3)."""
+    etag = (b"etag", b'"x"')
+    assert not is_stored(judge(PLAIN, Response(status, [etag], NOW), RFC))
+    assert is_stored(judge(PLAIN, control("max-age=0", etag, status=status), RFC))
+    assert is_stored(judge(PLAIN, Response(404, [etag], NOW), RFC))
+
+
+@pytest.mark.parametrize("profile", PROFILES, ids=named)
+def test_a_malformed_number_shares_nothing(profile: Profile) -> None:
+    """The answer to a request with credentials is for others only by an s-maxage that is one (section 3.5)."""
+    bearer = ask("GET", [(b"authorization", b"Bearer x")], profile)
+    etag = (b"etag", b'"x"')
+    assert reason(judge(bearer, control("max-age=600, s-maxage=x", etag), profile)) is Reason.AUTHORIZATION
+    assert is_stored(judge(bearer, control("s-maxage=600", etag), profile))

@@ -171,3 +171,23 @@ def test_nothing_fails(fields: Fields) -> None:
     if found.entry is not None:
         assert (found.entry.full, found.entry.body, found.entry.status) == (b"key", b"hello", 200)
         assert value(found.entry, b"content-length") in ([b"5"], [])
+
+
+SELECTING: list[tuple[Fields, Fields, bool]] = [
+    # validators stored, those in the 304, whether it is about what is stored
+    ([(b"etag", b'"x"')], [], True),
+    ([(b"etag", b'"x"')], [(b"etag", b'W/"x"')], True),
+    ([(b"etag", b'"x"')], [(b"etag", b'"y"')], False),
+    ([(b"etag", b'"x"'), (b"last-modified", OLD)], [(b"etag", b'"x"'), (b"last-modified", dates.write(NOW))], True),
+    ([(b"etag", b'"x"'), (b"last-modified", OLD)], [(b"last-modified", OLD)], True),
+    ([(b"etag", b'"x"')], [(b"last-modified", OLD)], False),
+    ([(b"last-modified", OLD)], [(b"last-modified", OLD)], True),
+    ([(b"last-modified", OLD)], [(b"last-modified", dates.write(NOW))], False),
+    ([(b"last-modified", OLD)], [(b"etag", b'"x"')], False),
+]
+
+
+@pytest.mark.parametrize(("kept", "told", "is_about_it"), SELECTING)
+def test_a_304_updates_only_what_it_is_about(kept: Fields, told: Fields, *, is_about_it: bool) -> None:
+    """By its entity tag, else by its Last-Modified; without either there is no other it could be about."""
+    assert (fresh(stored(*kept), told).entry is not None) is is_about_it

@@ -5,10 +5,12 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import NamedTuple
 
+from msgspec.structs import replace
+
 from hotplate.cache import key, policy
 from hotplate.cache.entry import Entry
 from hotplate.cache.key import Key, Url
-from hotplate.cache.policy import Passage, Refused, Response, Use
+from hotplate.cache.policy import Passage, Reason, Refused, Response, Use
 from hotplate.cache.profile import Profile
 from tests.conformance.sequences import Answer, Fields, Step
 
@@ -78,7 +80,9 @@ class Engine:
         if verdict.use in {Use.FRESH, Use.EARLY}:
             return Used(How.FRESH, origin, entry, verdict.age)
         if verdict.use is Use.STALE:
-            self._revalidate(step, step.answers[1], policy.PLAIN, primary, found)
+            # Whose request set the refresh off still counts, as in `hotplate.gateway.cache_refresh`.
+            behind = replace(passage, store=True, reason=Reason.NONE, wants=None)
+            self._revalidate(step, step.answers[1], behind, primary, found)
             return Used(How.STALE, origin, entry, verdict.age)
         if passage.only_if_cached:
             return None

@@ -11,6 +11,9 @@ the section that lets us:
 - Directives of requests are advice (RFC 9111, section 5.2.1): the safe profile does not take it, and where the app
   answers with an error, a stored response may be sent in its place (section 4.3.3).
 - must-understand lifts no-store (RFC 9111, section 5.2.2.3).
+- A lifetime that is no number is there all the same, and counts as 0 (RFC 9111, section 4.2.1).
+- A directive without arguments that has one all the same is that directive (RFC 9111, section 5.2).
+- A 304 with a weak entity tag is about the response that has it, too (RFC 9111, section 4.3.4).
 - no-cache="..." forbids sending the fields it names, as private="..." does, and nothing else (section 5.2.2.4). Without
   quotes it means the same (section 5.2), and the directive after it is no part of it.
 
@@ -42,7 +45,12 @@ STALE = CacheOptions(shared=True, allow_stale=True)
 UNDERSTOOD = {200, 203, 204, 300, 301, 302, 303, 307, 308, 400, 401, 403, 404, 405, 410, 414, 500, 501, 502, 503, 504}
 control_of = lru_cache(65536)(parse_cache_control)  # it reads letter by letter, and the same for every decision
 _ID = UUID(int=0)
-_QUALIFIED = re.compile(r'(?<![\w"-])(?:private|no-cache)="?([\w-]+(?:, ?[\w-]+)*)"?(?=[\s,]|$)', re.IGNORECASE)
+_ARGUED = re.compile(r"(?<![\w\"-])(must-revalidate|no-store)=\w+", re.IGNORECASE)
+_UNDERSTANDING = re.compile(r"(?<![\w\"-])must-understand", re.IGNORECASE)
+_LIFTED = re.compile(r"\"?(?:no-store|must-understand)", re.IGNORECASE)
+_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"')
+_LIFETIME = re.compile(r"(?<![\w\"-])(?:max-age|s-maxage)(?![\w-])", re.IGNORECASE)
+_QUALIFIED = re.compile(r'(?<![\w"-])(?:private|no-cache)=(?:"([\w, -]+)"|([\w-]+))(?=[\s,]|$)', re.IGNORECASE)
 
 
 class Clock:
@@ -104,9 +112,13 @@ class Oracle:
             self.clock.now = now
             if any(name == b"cdn-cache-control" for name, _ in answer.fields):
                 targeted = answer.targeted
+            confirmation = answered(answer, now, targeted)
+            if confirmation.headers.get("etag", "").startswith("W/"):
+                strong = confirmation.headers.pop("etag").removeprefix("W/")
+                confirmation.headers["etag"] = strong
             found = NeedRevalidation(
                 options=SHARED, request=asked, revalidating_entries=[entry], original_request=asked
-            ).next(answered(answer, now, targeted))
+            ).next(confirmation)
             if not isinstance(found, NeedToBeUpdated):
                 return None
             entry = found.updating_entries[0]
@@ -187,19 +199,20 @@ def lines(fields: Fields) -> Lines:
 def answered(answer: Answer, now: int, targeted: str | None) -> Answered:
     """Return a response as hishel is to see it."""
     found = lines(answer.fields)
+    said = found.get("cache-control", "")
     if targeted is not None:
-        found.pop("cache-control", None)
+        said = targeted
         found.pop("expires", None)
-        found["cache-control"] = targeted
-    if _QUALIFIED.search(found.get("cache-control", "")):
-        quoted = _QUALIFIED.sub(r'private="\1"', found["cache-control"])
-        found.pop("cache-control")
-        found["cache-control"] = quoted
-    control = found.get("cache-control", "")
-    if "must-understand" in control.lower() and answer.status in UNDERSTOOD:
-        said = [part for part in control.split(",") if part.strip().lower() not in {"no-store", "must-understand"}]
-        found.pop("cache-control")
-        found["cache-control"] = ",".join(said)
+    said = _QUALIFIED.sub(r'private="\1\2"', said)
+    said = _ARGUED.sub(r"\1", said)
+    if _UNDERSTANDING.search(said) and answer.status in UNDERSTOOD:
+        said = _LIFTED.sub("", said)
+    control = control_of(said)
+    if control.max_age is None and control.s_maxage is None and _LIFETIME.search(_QUOTED.sub("", said)):
+        said += ", max-age=0"
+    if said:
+        found.pop("cache-control", None)
+        found["cache-control"] = said
     if parse_date(found.get("date", "")) is None:
         found.pop("date", None)
         found["date"] = date(now)

@@ -25,7 +25,7 @@ _READ = frozenset(
     }
 )
 # Heuristically cacheable (RFC 9110, section 15.1), 206 left out.
-_HEURISTIC = frozenset({200, 203, 204, 300, 301, 308, 404, 405, 410, 414, 501})
+HEURISTIC = frozenset({200, 203, 204, 300, 301, 308, 404, 405, 410, 414, 501})
 _FOR_ALL = frozenset({b"no-store", b"private"})
 
 
@@ -195,6 +195,6 @@ def _heuristic(reading: Reading, profile: Profile) -> float:
     """Return seconds of freshness by section 4.2.2."""
     if not profile.heuristic or not reading.modified or reading.is_targeted:
         return 0.0
-    if reading.status not in _HEURISTIC and b"public" not in reading.control.flags:
+    if reading.status not in HEURISTIC and b"public" not in reading.control.flags:
         return 0.0
     return min(profile.heuristic_most, max(0.0, reading.date - reading.modified) * profile.heuristic)

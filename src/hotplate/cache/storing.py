@@ -96,7 +96,7 @@ def _not_for_others(reading: Reading, passage: Passage, profile: Profile) -> Rea
     if passage.has_credentials and not (
         reading.rule
         or b"public" in flags
-        or b"s-maxage" in reading.control.seconds
+        or reading.control.seconds.get(b"s-maxage")  # none, where it is malformed
         or (profile.shares_authorized and b"must-revalidate" in flags)
     ):
         return Reason.AUTHORIZATION
@@ -107,13 +107,23 @@ def _not_for_others(reading: Reading, passage: Passage, profile: Profile) -> Rea
 
 def _not_fresh(reading: Reading, entry: Entry, profile: Profile) -> Reason:
     """Return why it could never be used."""
-    if profile.keeps_stale and reading.has_validator:
+    if profile.keeps_stale and reading.has_validator and _is_cacheable(reading):
         return Reason.NONE
     if entry.no_cache:
         return Reason.NO_CACHE
     if entry.age < entry.lifetime + entry.swr:
         return Reason.NONE
     return Reason.STALE if entry.lifetime or freshness.explicit_lifetime(reading) is not None else Reason.NO_FRESHNESS
+
+
+def _is_cacheable(reading: Reading) -> bool:
+    """Whether it says, or its status does, that it may be stored at all (RFC 9111, section 3, the last condition)."""
+    return (
+        reading.status in freshness.HEURISTIC
+        or reading.rule is not None
+        or b"public" in reading.control.flags
+        or freshness.explicit_lifetime(reading) is not None
+    )
 
 
 def _entry(reading: Reading, response: Response, profile: Profile, vary: tuple[bytes, ...]) -> Entry:

@@ -68,11 +68,15 @@ def freshen(
 
 
 def _selects(new: list[tuple[bytes, bytes]], entry: Entry) -> bool:
-    """Whether a 304 is about `entry`: what validator it has is that one's."""
-    etags = [value.strip(b" \t") for name, value in new if name == b"etag"]
-    if not etags or not entry.etag:
-        return True
-    return all(etag.removeprefix(b"W/") == entry.etag.removeprefix(b"W/") for etag in etags)
+    """Whether a 304 is about `entry`: its entity tag, or else its Last-Modified, is that one's.
+
+    One that has neither is about what was asked for. What is about another response updates nothing (section 4.3.4).
+    """
+    etags = [value.strip(b" \t").removeprefix(b"W/") for name, value in new if name == b"etag"]
+    if etags:
+        return all(etag == entry.etag.removeprefix(b"W/") for etag in etags)
+    dated = {value.strip(b" \t") for name, value in new if name == b"last-modified"}
+    return not dated or dated == {value.strip(b" \t") for name, value in entry.fields if name == b"last-modified"}
 
 
 def revalidation_fields(entry: Entry) -> list[tuple[bytes, bytes]]:
