@@ -13,8 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from hotplate.cache import waiting
-from hotplate.cache.flight import Do, Flights, Lead, Nothing, Wait
-from hotplate.cache.renewal import Renewal
+from hotplate.cache.flight import LEASE, Do, Flights, Lead, Nothing, Wait
 from hotplate.cache.stores.base import Look
 from hotplate.cache.stores.local import LocalStore
 from tests.cache.shared_machine import KEY, FakeStore, Machine
@@ -116,28 +115,23 @@ def test_polling_slows_down_and_ends() -> None:
     while (step := lead.step(anything, 5.0)).do is Do.PAUSE:
         pauses.append(step.pause)
         machine.now += step.pause
-        theirs.renewal.renew_due()
     assert step.do is Do.COMPUTE
     assert (pauses[0], pauses[-1]) == (0.002, 0.05)
     assert sum(pauses[:-1]) <= 5.0 <= sum(pauses)
     lead.end()
     assert KEY in machine.leases  # which was never ours
-    for flights in (theirs, ours):
-        flights.close()
 
 
 def test_a_dead_leaders_lease_is_taken_over() -> None:
-    """When nobody renews a lease any more, another process computes."""
+    """When its time is over, where the store cannot tell that its holder is dead, another process computes."""
     machine = Machine()
     theirs, ours = (Flights(FakeStore(machine), 10, lambda: machine.now) for _ in range(2))
     joined(theirs).step(anything)
-    theirs.close()  # as if it were dead
     lead = joined(ours)
     assert lead.step(anything, 100.0).do is Do.PAUSE
-    machine.now += 5.1
+    machine.now += LEASE + 0.1
     assert lead.step(anything, 100.0).do is Do.COMPUTE
     lead.end()
-    ours.close()
 
 
 def test_nobody_waits_for_a_store_that_is_gone() -> None:
@@ -150,55 +144,6 @@ def test_nobody_waits_for_a_store_that_is_gone() -> None:
     assert step.do is Do.COMPUTE
     assert step.look is not None
     assert step.look.token is None
-    theirs.close()
-
-
-def test_leases_are_renewed_while_it_takes() -> None:
-    """A lease is renewed at a third of its time, not after it was let go, and not for ever."""
-    machine = Machine()
-    store = FakeStore(machine)
-    renewal = Renewal(store, 3.0, lambda: machine.now)
-    renewal._runs = True  # by hand, here
-    store.lease(KEY, 3.0)
-    renewal.keep(KEY)
-    for _ in range(20):
-        assert 0 < renewal.renew_due() <= 1.0
-        machine.now += 1.0
-        assert machine.leases[KEY][1] >= machine.now + 1.0
-    assert renewal.let_go(KEY)
-    store.release(KEY)
-    machine.now += 1.0
-    renewal.renew_due()
-    assert machine.leases == {}
-    store.lease(KEY, 3.0)
-    renewal.keep(KEY)
-    machine.now += 1000.0
-    renewal.renew_due()
-    assert machine.leases[KEY][1] < machine.now
-
-
-def test_a_renewal_on_its_way_is_undone() -> None:
-    """A leader that ends while its lease is being renewed leaves no lease behind, and no successor takes it before."""
-    machine = Machine()
-    free: list[bool] = []
-
-    class Slow(FakeStore):
-        def lease(self, key: bytes, seconds: float) -> bool:
-            if renewal._busy == key:
-                free.append(renewal.let_go(key))
-                free.append(renewal.is_free(key))
-            return super().lease(key, seconds)
-
-    store = Slow(machine)
-    renewal = Renewal(store, 3.0, lambda: machine.now)
-    renewal._runs = True
-    store.lease(KEY, 3.0)
-    renewal.keep(KEY)
-    machine.now += 1.0
-    renewal.renew_due()
-    assert free == [False, False]
-    assert machine.leases == {}
-    assert renewal.is_free(KEY)
 
 
 class Protocol(RuleBasedStateMachine):
@@ -215,9 +160,7 @@ class Protocol(RuleBasedStateMachine):
 
     def process(self) -> Flights:
         """Start a process."""
-        flights = Flights(FakeStore(self.machine), 4, lambda: self.machine.now)
-        flights.renewal._runs = True  # driven by `tick`
-        return flights
+        return Flights(FakeStore(self.machine), 4, lambda: self.machine.now)
 
     @rule(number=st.integers(0, 2))
     def ask(self, number: int) -> None:
@@ -283,12 +226,8 @@ class Protocol(RuleBasedStateMachine):
 
     @rule(seconds=st.sampled_from([0.01, 1.0, 4.0, 6.0]))
     def tick(self, seconds: float) -> None:
-        """Time goes by, and leases are renewed."""
-        ends = self.machine.now + seconds
-        while self.machine.now < ends:
-            self.machine.now = min(self.machine.now + 1.0, ends)
-            for flights in self.processes:
-                flights.renewal.renew_due()
+        """Time goes by."""
+        self.machine.now += seconds
 
     @rule()
     def expire(self) -> None:
@@ -313,7 +252,7 @@ class Protocol(RuleBasedStateMachine):
         assert all(not heard for _, _, heard in self.waiting)
         holder, until = self.machine.leases.get(KEY, (None, 0.0))
         alive = [self.processes[number].store for number in self.leading]
-        assert holder is None or any(holder is store for store in alive) or until <= self.machine.now + 5.0
+        assert holder is None or any(holder is store for store in alive) or until <= self.machine.now + LEASE
 
 
 TestProtocol = Protocol.TestCase

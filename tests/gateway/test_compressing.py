@@ -214,3 +214,15 @@ def test_off_the_loop_the_host_takes_it() -> None:
         coroutine.send(None)
     assert over.value.value == b"done"
     assert called == ["pool"]
+
+
+def test_what_is_remembered_of_fields_goes_with_a_tag_that_is_changed() -> None:
+    """An app that is to see its own tag must not get an environ made of the client's."""
+    fields = [(b"accept-encoding", b"gzip"), (b"if-none-match", b'"x;gzip"')]
+    scope: Scope = {"type": "http", "method": "GET", "headers": fields, "hotplate.head": object()}
+
+    async def send(_message: Message) -> None:
+        """Take anything."""
+
+    compressing(Settings()).outward(scope, send)
+    assert scope == {"type": "http", "method": "GET", "headers": [fields[0], (b"if-none-match", b'"x"')]}

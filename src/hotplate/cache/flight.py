@@ -14,14 +14,12 @@ from collections.abc import Callable
 from enum import Enum
 from typing import NamedTuple
 
-from hotplate.cache.renewal import Renewal
 from hotplate.cache.stores.base import Look, Store
 
 Told = Callable[[object], None]
 Usable = Callable[[Look], bool]
 
-LEASE = 5.0  # seconds, renewed meanwhile: what a computation on a machine that died can delay others
-LOCAL_LEASE = 60.0  # on one machine a store gives away what the dead held, so this is for those that hang
+LEASE = 60.0  # seconds; stores give away what the dead held, so this is for those that hang
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.002, 0.05
 
 
@@ -84,11 +82,9 @@ class Lead:
         flights = self._flights
         if not flights.store.is_shared:
             return self._looked(usable)
-        if not self._holds and flights.renewal.is_free(self.key):
-            self._holds = flights.store.lease(self.key, flights.lease)
+        if not self._holds:
+            self._holds = flights.store.lease(self.key, LEASE)
         step = self._looked(usable)
-        if self._holds and step.do is Do.COMPUTE and flights.store.is_slow:
-            flights.renewal.keep(self.key)
         if self._holds or step.do is Do.TAKE or flights.clock() - self._since >= most:
             return step
         if step.look is None or step.look.token is None:  # nobody can put anything that would be found
@@ -112,7 +108,7 @@ class Lead:
             self._is_over, self._outcome = True, outcome
             del flights.leads[self.key]
             told, self._told = self._told, []
-        if self._holds and flights.renewal.let_go(self.key):
+        if self._holds:
             flights.store.release(self.key)
         for tell in told:
             tell(outcome)
@@ -181,8 +177,6 @@ class Flights:
         self.lock = threading.Lock()
         self.leads: dict[bytes, Lead] = {}
         self.waiting = 0
-        self.lease = LEASE if store.is_slow else LOCAL_LEASE
-        self.renewal = Renewal(store, self.lease, clock)
 
     def join(self, key: bytes) -> Lead | Wait | None:
         """Lead or wait; None where too many wait already: compute on your own, and put nothing."""
@@ -195,7 +189,3 @@ class Flights:
                 return None
             self.waiting += 1
             return Wait(self, lead)
-
-    def close(self) -> None:
-        """Stop renewing leases."""
-        self.renewal.close()

@@ -58,7 +58,6 @@ class Cache:
 
     def close(self) -> None:
         """Let go of everything; what waits is not told."""
-        self.flights.close()
         self.store.close()
 
 
@@ -89,6 +88,7 @@ def open_with(settings: Settings, folder: str = "", release: str = "") -> Cache:
         release: version of the code; by default the settings'.
     """
     global _cache
+    _close_at_exit()
     cache = Cache(_store(settings, folder), settings, folder, release)
     with _opening:
         before, _cache = _cache, cache
@@ -123,6 +123,7 @@ def _opened() -> Cache:
     with _opening:
         if _cache is None:
             settings, folder, release = handed_on(os.environ)
+            _close_at_exit()
             _cache = Cache(_store(settings, folder), settings, folder, release)
         return _cache
 
@@ -131,7 +132,7 @@ def _store(settings: Settings, folder: str) -> Store:
     if settings.redis_url:
         from hotplate.cache.stores.redis import RedisStore
 
-        return RedisStore(settings.redis_url, budget=settings.redis_timeout)
+        return RedisStore(settings.redis_url, f"hotplate:{settings.name}", budget=settings.redis_timeout)
     if folder:
         from hotplate.cache.stores.lmdb import LmdbStore
 
@@ -148,5 +149,10 @@ def _after_fork() -> None:
         _cache = None
 
 
+def _close_at_exit() -> None:
+    # Not at import: a forked worker forgets the exit handlers of the process it comes from.
+    atexit.unregister(close)
+    atexit.register(close)
+
+
 os.register_at_fork(after_in_child=_after_fork)
-atexit.register(close)

@@ -87,6 +87,7 @@ class Compressor:
                     secret = True
         if tags:
             scope["headers"] = [(name, stripped(value) if name in _TAGS else value) for name, value in scope["headers"]]
+            scope.pop("hotplate.head", None)  # it is of the fields as they came
         codings = self._negotiator.acceptable(accepted)
         return _Outward(self, send, scope["method"], codings, tags, secret)
 
