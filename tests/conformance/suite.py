@@ -46,7 +46,7 @@ class Suite:
     """
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
+        self.folder = folder.resolve()
         self.layout = _REPOSITORY if (folder / _REPOSITORY.command).exists() else _PACKAGE
         self._node = require("node", "nodejs")
 
