@@ -24,6 +24,16 @@ StartNginx = Callable[[str], Service]
 _IN_CI = os.environ.get("CI", "").lower() in {"1", "true", "yes"}
 
 
+@pytest.fixture(autouse=True)
+def environment_as_before() -> Iterator[None]:
+    """What a test hands on to its children by way of the environment is not the next test's."""
+    before = os.environ.copy()
+    yield
+    for name in os.environ.keys() - before.keys():
+        del os.environ[name]
+    os.environ.update(before)
+
+
 @pytest.fixture(scope="session")
 def redis_service(request: pytest.FixtureRequest) -> Iterator[Service]:
     """A private redis-server, as the test before left it; `redis_url` empties it."""

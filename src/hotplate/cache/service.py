@@ -22,7 +22,7 @@ from hotplate.settings import SETTINGS, Settings, resolve
 
 # What `hotplate run` sets for its workers, and they hand on to what they start.
 FOLDER, RELEASE = "HOTPLATE_CACHE_DIR", "HOTPLATE_CACHE_RELEASE"
-_HEEDED = ("cache_size", "cache_memory", "cache_wait", "redis_url", "redis_timeout", "release")
+_HEEDED = ("name", "cache_size", "cache_memory", "cache_wait", "redis_url", "redis_timeout", "release")
 _MOST_WAITING = 4096  # a future and a callback each, 2 KiB; in threads no more can wait than there are threads
 
 

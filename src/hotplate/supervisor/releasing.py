@@ -13,7 +13,7 @@ from hotplate.apps.target import Target, locate
 from hotplate.settings import SETTINGS, Settings
 
 RELEASE = "HOTPLATE_CACHE_RELEASE"  # as hotplate.cache.service reads it
-_SHARED = ("cache_size", "cache_memory", "cache_wait", "redis_url", "redis_timeout")
+_SHARED = ("name", "cache_size", "cache_memory", "cache_wait", "redis_url", "redis_timeout")
 
 
 def loaded(target: Target, cwd: Path, asked: str) -> tuple[LoadedApp, Release]:
