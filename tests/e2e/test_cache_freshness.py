@@ -162,12 +162,13 @@ def test_nothing_stale_after_an_acknowledged_write_on_one_machine(tmp_path: Path
 @pytest.mark.redis
 @pytest.mark.timeout(300)
 def test_nothing_stale_after_an_acknowledged_write_on_another_machine(tmp_path: Path, redis_url: str) -> None:
-    """Two instances that share nothing but Redis are one site."""
+    """Two instances that share nothing but Redis are one site, as long as it answers in time."""
     folders = [tmp_path / name for name in ("one", "other")]
     for folder in folders:
         folder.mkdir()
     env = {"SHARED": str(tmp_path), "REDIS_URL": redis_url}
-    flags = ("--workers", "2", "--release", "1")
+    # What Redis could not be told in time is made up for later, and a busy machine is slow at times.
+    flags = ("--workers", "2", "--release", "1", "--redis-timeout", "5s")
     with (
         instance(folders[0], APP, *flags, env=env) as one,
         instance(folders[1], APP, *flags, env=env) as other,
