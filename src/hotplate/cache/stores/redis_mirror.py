@@ -160,6 +160,7 @@ class Mirror:
             self._join(wire)
             while not self._stopping.is_set():
                 self._step(wire)
+            self._view.forget()  # first: from then on nobody waits for us to hear of what changes
             wire.send(
                 pack((b"ZREM", self._names.members, self._names.who))
                 + pack((b"ZREM", self._names.heard, self._names.who))
