@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import signal
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
+import pytest
 import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
@@ -122,3 +123,18 @@ def kept(store: RedisStore, key: bytes, value: bytes, slots: tuple[int, ...]) ->
     store.put(key, value, token, slots, 600)
     assert store.look(key).value == value
     return token
+
+
+Begin = Callable[..., Control]
+KEY, OTHER = b"k" * 32, b"o" * 32
+NOTHING = Look(None, None)
+
+
+def up_again(store: RedisStore) -> None:
+    """Wait until the store has healed."""
+    wait_until(lambda: store.state().is_up and store.now(), what="the store is up and knows the clock")
+
+
+def lines(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """Return what was logged."""
+    return [record.getMessage() for record in caplog.records if record.name == "hotplate.cache"]

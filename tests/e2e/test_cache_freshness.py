@@ -167,8 +167,7 @@ def test_nothing_stale_after_an_acknowledged_write_on_another_machine(tmp_path: 
     for folder in folders:
         folder.mkdir()
     env = {"SHARED": str(tmp_path), "REDIS_URL": redis_url}
-    # What Redis could not be told in time is made up for later, and a busy machine is slow at times.
-    flags = ("--workers", "2", "--release", "1", "--redis-timeout", "5s")
+    flags = ("--workers", "2", "--release", "1")
     with (
         instance(folders[0], APP, *flags, env=env) as one,
         instance(folders[1], APP, *flags, env=env) as other,

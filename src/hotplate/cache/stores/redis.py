@@ -19,7 +19,7 @@ from hotplate.cache.state_log import StateLog
 from hotplate.cache.stores.base import Look, StoreState, Token
 from hotplate.cache.stores.redis_clock import Names, bump, new_epoch
 from hotplate.cache.stores.redis_link import Link
-from hotplate.cache.stores.redis_mirror import Mirror
+from hotplate.cache.stores.redis_mirror import MEMBER, Mirror
 from hotplate.cache.stores.redis_operation import Operation
 from hotplate.cache.stores.redis_scripts import BUMP, GREET, LEASE, LOOK, MOST_SLOTS, PUT, RELEASE, UNHEARD, Script
 from hotplate.cache.stores.redis_view import View
@@ -119,8 +119,8 @@ class RedisStore:
     def bump(self, slots: Collection[int]) -> None:
         """Invalidate what depends on `slots`: here and in Redis at once, elsewhere when others have acknowledged it.
 
-        Where Redis cannot be told within the budget it is made up for before anything is taken from it again; where
-        other workers do not acknowledge within it, they stop believing their memory within a second.
+        As long as Redis answers this waits for the others: one who does not acknowledge stops believing its memory
+        within a second. What Redis cannot be told is made up for before anything is taken from it again.
         """
         if not slots:
             return
@@ -197,17 +197,16 @@ class RedisStore:
             self._full.say("room", logging.INFO, f"Redis at {self._address.shown} has room again")
 
     def _invalidate(self, script: Script, command: tuple[bytes, ...], slots: Collection[int] | None) -> None:
-        until = time.monotonic() + self._budget
+        until = time.monotonic() + max(MEMBER, self._budget)
         order = _Order(self._view, self._link, slots)
         self._link.submit(Operation(command, order.done, script))
         seq = order.wait(until - time.monotonic())
         command = UNHEARD.call(self._names.members, self._names.heard, b"%d" % seq, _GONE)
         pause = _FIRST_PAUSE
-        while seq and time.monotonic() < until:
-            reply = self._link.ask(command, UNHEARD, until - time.monotonic())
-            if not isinstance(reply, int) or reply == 0:
+        while seq and self._link.is_up and time.monotonic() < until:
+            if self._link.ask(command, UNHEARD) == 0:
                 return
-            time.sleep(min(pause, max(0.0, until - time.monotonic())))
+            time.sleep(pause)
             pause = min(pause * 1.5, _LONGEST_PAUSE)
 
 

@@ -1,9 +1,10 @@
 """The thread that does all operations of a process on Redis, and knows whether Redis is there.
 
 Whatever is submitted while others are under way is sent at once behind them, so that a hundred look-ups cost about one
-round trip. Nobody waits longer than the time budget: what is not answered by then is answered with `LOST`, and when the
-server itself has kept silent for that long, the link is down. Then everything is answered with `LOST` at once, until
-a connection in the background has been made and has answered within the budget.
+round trip. Nobody who asks waits longer than the time budget: what is not answered by then is answered with `LOST`.
+When the server itself has kept silent for a few times as long, the link is down: a busy machine is late now and then,
+and should not lose its cache for that. Then everything is answered with `LOST` at once, until a connection in the
+background has been made and has answered within the budget.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ _log = logging.getLogger("hotplate.cache")
 _SLOWEST = 10_000_000  # bytes/s; what is moved at less than 100 Mbit/s is no cache. Gives large values their time.
 _MOST_UNSENT = 64_000_000  # bytes waiting to be sent, beyond which nothing large is taken
 _LARGE = 10_000
+_SILENCE = 5  # budgets after which a server that says nothing is down
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.02, 1.0
 _CALM = 5.0  # seconds up after which the next pause is short again
 # Answers of a server that cannot do its work now or for us; in scripts they come inside a longer message.
@@ -217,8 +219,10 @@ class Link:
     def _patience(self) -> float:
         if not self._under_way:
             return 3600.0
-        oldest = self._under_way[0]
-        until = min(oldest.sent, oldest.deadline - self._budget) + self._budget
+        until = self._under_way[0].sent + self._budget * _SILENCE
+        waits = next((each for each in self._under_way if each.is_urgent and each.done is not None), None)
+        if waits is not None:
+            until = min(until, waits.deadline)
         return max(0.001, until - time.monotonic())
 
     def _answer(self, wire: Wire, reply: object) -> None:
@@ -254,7 +258,8 @@ class Link:
         now = time.monotonic()
         if self._under_way:
             oldest = self._under_way[0]
-            allowed = self._budget + (len(oldest.request) + wire.unsent + wire.received - oldest.moved) / _SLOWEST
+            moved = len(oldest.request) + wire.unsent + wire.received - oldest.moved
+            allowed = self._budget * _SILENCE + moved / _SLOWEST
             if now - oldest.sent >= allowed:
                 raise WireError(f"no answer within {allowed * 1000:.0f} ms")
         for operation in self._under_way:

@@ -28,7 +28,7 @@ from hotplate.cache.stores.redis_wire import CONNECT, Address, Wire, WireError, 
 
 BEAT_EVERY = 0.5  # seconds
 LEASE = 1.0  # seconds that a view is believed after a beat
-_MEMBER = 1.2  # seconds that an invalidation waits for us after a beat; longer, as clocks run differently
+MEMBER = 1.2  # seconds that an invalidation waits for us after a beat; longer, as clocks run differently
 _SILENT = 2.0  # seconds without a view, while the link is up, before that is worth a line
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.02, 1.0
 _FACTS_EVERY = 10  # beats
@@ -217,7 +217,7 @@ class Mirror:
     def _beat(self, wire: Wire, heard: bytes, kind: str) -> None:
         self._asked = time.monotonic()
         self._replies.append(kind)
-        request = pack(BEAT.whole(*self._names, b"%d" % (_MEMBER * 1000), heard))
+        request = pack(BEAT.whole(*self._names, b"%d" % (MEMBER * 1000), heard))
         if self._beats % _FACTS_EVERY == 0:
             self._replies += (_FACTS, _FACTS)
             request += pack((b"INFO", b"memory")) + pack((b"INFO", b"stats"))
