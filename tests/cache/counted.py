@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import hotplate
-from hotplate.cache import background
+from hotplate.cache.functions import background
 from hotplate.cache.service import Cache
 
 ALL_KINDS = pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])

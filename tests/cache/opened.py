@@ -7,7 +7,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from hotplate.cache import computing, service, wrapping
+from hotplate.cache import service
+from hotplate.cache.functions import computing, wrapping
 from hotplate.cache.service import Cache
 from hotplate.cache.stores.local import LocalStore
 from hotplate.settings import Settings

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hotplate.cache.answer import Conditions, Prepared, answer, conditions, prepare
-from hotplate.cache.dates import write as http_date
 from hotplate.cache.entry import Entry, Fields
+from hotplate.cache.http.answer import Conditions, Prepared, answer, conditions, prepare
+from hotplate.cache.http.dates import write as http_date
 
 NOW = 1_700_000_000.0
 MODIFIED = NOW - 5000

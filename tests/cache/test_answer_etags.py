@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hotplate.cache.etags import CODINGS, held, same, stripped, suffixed
+from hotplate.cache.http.etags import CODINGS, held, same, stripped, suffixed
 
 # etagc: RFC 9110, section 8.8.3.
 OPAQUE = st.text(st.sampled_from([chr(code) for code in (0x21, *range(0x23, 0x7F), *range(0x80, 0x100))]), max_size=20)

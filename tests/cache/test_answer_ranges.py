@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hotplate.cache import ranges
+from hotplate.cache.http import ranges
 
 LENGTHS = st.integers(1, 60)
 SPECS = st.one_of(

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hotplate.cache import status
+from hotplate.cache.http import status
 
 
 def read(value: bytes) -> dict[str, Any]:

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from hotplate.cache.arguments import Arguments
-from hotplate.cache.byvalue import UnkeyableError, encode
+from hotplate.cache.functions.arguments import Arguments
+from hotplate.cache.functions.byvalue import UnkeyableError, encode
 from hotplate.errors import HotplateError
 from tests.cache.values_of_all_kinds import VALUES, Colour, Point, shape
 

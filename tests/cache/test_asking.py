@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hotplate.cache.asking import PLAIN, Passage, ask
-from hotplate.cache.profile import Profile, rfc, safe
-from hotplate.cache.reasons import Reason
+from hotplate.cache.http.asking import PLAIN, Passage, ask
+from hotplate.cache.http.profile import Profile, rfc, safe
+from hotplate.cache.http.reasons import Reason
 
 Fields = list[tuple[bytes, bytes]]
 BROWSER: Fields = [

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hotplate.cache import dates
+from hotplate.cache.http import dates
 
 NOW = 1_795_000_000.0  # in November 2026
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from hotplate.cache.directives import MOST_SECONDS, Directives, delta_seconds, parse
+from hotplate.cache.http.directives import MOST_SECONDS, Directives, delta_seconds, parse
 
 SECONDS: dict[bytes, int | None] = {
     b"0": 0, b"60": 60, b"0060": 60, b"2147483647": 2147483647, b"2147483648": MOST_SECONDS,

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hotplate.cache import fields
-from hotplate.cache.directives import MOST_SECONDS
-from hotplate.cache.fields import Vary
+from hotplate.cache.http import fields
+from hotplate.cache.http.directives import MOST_SECONDS
+from hotplate.cache.http.fields import Vary
 
 VARY = {
     (): Vary(),

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hotplate.cache.frame import Frame, head, pack_frame, parse, payload_of
 from hotplate.cache.stores.base import Token
+from hotplate.cache.stores.frame import Frame, head, pack_frame, parse, payload_of
 
 WORDS = st.integers(0, 2**64 - 1)
 FRAMES = st.builds(

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from hotplate.cache import dates
-from hotplate.cache.asking import PLAIN
 from hotplate.cache.entry import Entry
-from hotplate.cache.freshness import Response
-from hotplate.cache.profile import Profile, Rule, rfc, safe
-from hotplate.cache.storing import judge
+from hotplate.cache.http import dates
+from hotplate.cache.http.asking import PLAIN
+from hotplate.cache.http.freshness import Response
+from hotplate.cache.http.profile import Profile, Rule, rfc, safe
+from hotplate.cache.http.storing import judge
 
 NOW = 1_795_000_000.0
 Fields = list[tuple[bytes, bytes]]

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 import hotplate
-from hotplate.cache import background
-from hotplate.cache.calls import Cachable, Held, Record, Rules, State
+from hotplate.cache.functions import background
+from hotplate.cache.functions.calls import Cachable, Held, Record, Rules, State
 from hotplate.errors import HotplateError
 from tests.cache.counted import ALL_KINDS, Counted, finish, hotplate_cache
 from tests.cache.opened import Clock, open_cache

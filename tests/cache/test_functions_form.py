@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 import hotplate
-from hotplate.cache import background
-from hotplate.cache.calls import Cachable, Rules
+from hotplate.cache.functions import background
+from hotplate.cache.functions.calls import Cachable, Rules
 from hotplate.errors import HotplateError
 from tests.cache.counted import ALL_KINDS, Counted
 from tests.cache.opened import Clock, open_cache

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 import hotplate
-from hotplate.cache import background
+from hotplate.cache.functions import background
 from hotplate.cache.stores.base import Look, Token
 from hotplate.cache.stores.local import LocalStore
 from tests.cache.counted import ALL_KINDS, Counted, hotplate_cache

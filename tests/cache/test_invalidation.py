@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hotplate.cache.invalidation import invalidates
+from hotplate.cache.http.invalidation import invalidates
 from hotplate.cache.key import Url, tag_of
 
 URL = Url("http", b"a.example", b"/articles/7", b"page=2")

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from hotplate.cache.frame import pack_frame
 from hotplate.cache.stores.base import Token
+from hotplate.cache.stores.frame import pack_frame
 from hotplate.cache.stores.lmdb import LmdbStore
 
 MEGABYTE = 1 << 20

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hotplate.cache.asking import PLAIN, Passage, ask
 from hotplate.cache.entry import Entry
-from hotplate.cache.profile import Profile, rfc, safe
-from hotplate.cache.reasons import Reason
-from hotplate.cache.reusing import Use, Verdict, is_early, reuse
+from hotplate.cache.http.asking import PLAIN, Passage, ask
+from hotplate.cache.http.profile import Profile, rfc, safe
+from hotplate.cache.http.reasons import Reason
+from hotplate.cache.http.reusing import Use, Verdict, is_early, reuse
 
 NOW = 1_795_000_000.0
 SAFE, RFC = safe(), rfc()

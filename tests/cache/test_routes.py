@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hotplate.cache.profile import Rule
-from hotplate.cache.routes import Routes, parse_rule
+from hotplate.cache.http.profile import Rule
+from hotplate.cache.http.routes import Routes, parse_rule
 from hotplate.errors import ExitCode, HotplateError
 
 RULES = {

@@ -8,14 +8,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hotplate.cache import dates
-from hotplate.cache.asking import PLAIN, Passage, ask
-from hotplate.cache.directives import MOST_SECONDS
 from hotplate.cache.entry import Entry
-from hotplate.cache.freshness import Response
-from hotplate.cache.profile import Profile, Rule, rfc, safe
-from hotplate.cache.reasons import Reason
-from hotplate.cache.storing import MOST_TAGS, Refused, finish, judge, keep_seconds
+from hotplate.cache.http import dates
+from hotplate.cache.http.asking import PLAIN, Passage, ask
+from hotplate.cache.http.directives import MOST_SECONDS
+from hotplate.cache.http.freshness import Response
+from hotplate.cache.http.profile import Profile, Rule, rfc, safe
+from hotplate.cache.http.reasons import Reason
+from hotplate.cache.http.storing import MOST_TAGS, Refused, finish, judge, keep_seconds
 
 Fields = list[tuple[bytes, bytes]]
 NOW = 1_795_000_000.0

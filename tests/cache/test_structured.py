@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hotplate.cache import structured
-from hotplate.cache.directives import MOST_SECONDS, Directives
+from hotplate.cache.http import structured
+from hotplate.cache.http.directives import MOST_SECONDS, Directives
 
 TARGETED: dict[tuple[bytes, ...], Directives | None] = {
     (b"max-age=60",): Directives(seconds={b"max-age": 60}),

@@ -6,14 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hotplate.cache import dates
-from hotplate.cache.asking import PLAIN, ask
 from hotplate.cache.entry import Entry
-from hotplate.cache.freshness import Response
-from hotplate.cache.profile import Rule, rfc, safe
-from hotplate.cache.reasons import Reason
-from hotplate.cache.storing import Refused, finish, judge
-from hotplate.cache.validation import Freshened, freshen, revalidation_fields
+from hotplate.cache.http import dates
+from hotplate.cache.http.asking import PLAIN, ask
+from hotplate.cache.http.freshness import Response
+from hotplate.cache.http.profile import Rule, rfc, safe
+from hotplate.cache.http.reasons import Reason
+from hotplate.cache.http.storing import Refused, finish, judge
+from hotplate.cache.http.validation import Freshened, freshen, revalidation_fields
 
 NOW = 1_795_000_000.0
 SAFE, RFC = safe(), rfc()

@@ -15,8 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.msgpack import Ext
 
-from hotplate.cache.models import hints, named_in
-from hotplate.cache.values import DamagedError, UnstorableError, Values
+from hotplate.cache.functions.models import hints, named_in
+from hotplate.cache.functions.values import DamagedError, UnstorableError, Values
 from tests.cache.values_of_all_kinds import MODELS, VALUES, Colour, Model, Pair, Point, Size, shape
 
 pack = msgspec.msgpack.encode

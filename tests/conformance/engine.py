@@ -9,9 +9,9 @@ from msgspec.structs import replace
 
 from hotplate.cache import key, policy
 from hotplate.cache.entry import Entry
+from hotplate.cache.http.profile import Profile
 from hotplate.cache.key import Key, Url
 from hotplate.cache.policy import Passage, Reason, Refused, Response, Use
-from hotplate.cache.profile import Profile
 from tests.conformance.sequences import Answer, Fields, Step
 
 HOST = b"a.example"
@@ -80,7 +80,7 @@ class Engine:
         if verdict.use in {Use.FRESH, Use.EARLY}:
             return Used(How.FRESH, origin, entry, verdict.age)
         if verdict.use is Use.STALE:
-            # Whose request set the refresh off still counts, as in `hotplate.gateway.cache_refresh`.
+            # Whose request set the refresh off still counts, as in `hotplate.gateway.caching.refresh`.
             behind = replace(passage, store=True, reason=Reason.NONE, wants=None)
             self._revalidate(step, step.answers[1], behind, primary, found)
             return Used(How.STALE, origin, entry, verdict.age)

@@ -8,7 +8,7 @@ from collections import Counter
 import pytest
 from hishel._core import _spec
 
-from hotplate.cache import profile
+from hotplate.cache.http import profile
 from tests.conformance.engine import Engine, How
 from tests.conformance.oracle import Oracle, control_of
 from tests.conformance.sequences import sequence

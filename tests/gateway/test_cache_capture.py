@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hotplate.gateway.cache_capture import Capture, Fate, Fields
+from hotplate.gateway.caching.capture import Capture, Fate, Fields
 from hotplate.gateway.types import Message
 from tests.gateway.wire import Wire
 

@@ -106,7 +106,11 @@ def test_a_store_that_fails_is_no_clients_trouble(
 @pytest.mark.parametrize("name", ["ask", "primary", "judge", "finish", "reuse", "encode", "invalidates", "answer"])
 def test_a_decision_that_fails_is_no_clients_trouble(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A fault anywhere in the policy sends requests to the app."""
-    from hotplate.gateway import cache, cache_flow, cache_keep, cache_send, cache_unsafe
+    from hotplate.gateway import cache
+    from hotplate.gateway.caching import flow as cache_flow
+    from hotplate.gateway.caching import keep as cache_keep
+    from hotplate.gateway.caching import send as cache_send
+    from hotplate.gateway.caching import unsafe as cache_unsafe
 
     def fail(*_given: object, **_named: object) -> None:
         raise RuntimeError(f"{name} is broken")

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from hotplate.cache.stores.local import LocalStore
-from hotplate.gateway import cache_kit
+from hotplate.gateway.caching import kit as cache_kit
 from hotplate.gateway.types import Receive, Scope, Send
 from tests.gateway.cache_site import Site, Views, eventually
 
@@ -292,7 +292,7 @@ def test_a_costly_page_is_made_anew_before_it_expires(clock: Time, monkeypatch: 
     view = Views(page(max_age=60))
     with Site(view) as site:
         from hotplate.cache.policy import Use, Verdict
-        from hotplate.gateway import cache_flow
+        from hotplate.gateway.caching import flow as cache_flow
 
         site.get("/")
         ready = site.cache.shelf.peek(next(iter(site.cache.shelf.memory._nodes)))

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hotplate.cache import measured
 from hotplate.cache.measured import Suggestion
 from hotplate.cache.service import Cache
-from hotplate.gateway.cache_patterns import Patterns
+from hotplate.gateway.caching.patterns import Patterns
 from tests.gateway.cache_site import Site, Views, eventually
 
 HTML = {"Content-Type": "text/html"}
@@ -22,7 +22,7 @@ HTML = {"Content-Type": "text/html"}
 
 @pytest.fixture(autouse=True)
 def _written_often(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hotplate.gateway.cache_measures._EVERY", 0.05)
+    monkeypatch.setattr("hotplate.gateway.caching.measures._EVERY", 0.05)
 
 
 def suggesting(app: Any, folder: Path, **settings: Any) -> Site:
@@ -68,7 +68,7 @@ def test_a_page_that_is_the_same_for_all_gets_a_rule(tmp_path: Path) -> None:
 
 def test_a_rule_that_is_suggested_can_be_read() -> None:
     """It is what `cache_routes` takes, whatever the paths were."""
-    from hotplate.cache.routes import parse_rule
+    from hotplate.cache.http.routes import parse_rule
 
     patterns = Patterns()
     for path in (b"/", b"/articles/17", b"/a/b/c/d/e/f/g/h/i/j", b"/%C3%A4/x"):
@@ -133,7 +133,7 @@ def test_one_visitor_alone_proves_nothing(tmp_path: Path) -> None:
 
 def test_what_is_remembered_is_bounded(tmp_path: Path) -> None:
     """Neither invented URLs nor invented paths grow it without end."""
-    from hotplate.gateway import cache_suggest
+    from hotplate.gateway.caching import suggest as cache_suggest
 
     with suggesting(Views(HTML, body=b"same"), tmp_path) as site:
         for number in range(500):

@@ -2,8 +2,8 @@
 
     CACHE_TYPE = "hotplate.cache.cachelib.HotplateCache"
 
-Nothing is pickled: what is kept is what `hotplate.cache.values` can write, and Flask's responses that are whole, not
-streamed, and set no cookie. An exception, such as that of a 404, is not kept.
+Nothing is pickled: what is kept is what `hotplate.cache.functions.values` can write, and Flask's responses that are
+whole, not streamed, and set no cookie. An exception, such as that of a 404, is not kept.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from typing import Any
 
 from cachelib import BaseCache
 
-from hotplate.cache.byvalue import a_named, encode
+from hotplate.cache.functions.byvalue import a_named, encode
+from hotplate.cache.functions.models import DamagedError, Kind, kind_of
+from hotplate.cache.functions.values import UnstorableError, Values
 from hotplate.cache.key import slot_of
-from hotplate.cache.models import DamagedError, Kind, kind_of
 from hotplate.cache.service import Cache, current
-from hotplate.cache.values import UnstorableError, Values
 from hotplate.errors import ExitCode, HotplateError
 
 _LONGEST = 366 * 86400.0  # seconds; what cachelib calls never

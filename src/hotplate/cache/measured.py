@@ -41,7 +41,7 @@ class Measured(msgspec.Struct, frozen=True):
 
     Args:
         routes: what could be cached; the most worthwhile first, once added up.
-        reasons: by code (`hotplate.cache.reasons`), how many responses were not kept for it.
+        reasons: by code (`hotplate.cache.http.reasons`), how many responses were not kept for it.
     """
 
     routes: tuple[Suggestion, ...] = ()

@@ -5,13 +5,13 @@ with a stored one, `revalidation_fields` and `freshen` how it is kept up to date
 invalid. How bold all of them are is the profile's to say.
 """
 
-from hotplate.cache.asking import PLAIN, Passage, ask
-from hotplate.cache.freshness import Response
-from hotplate.cache.invalidation import invalidates
-from hotplate.cache.reasons import Reason
-from hotplate.cache.reusing import Use, Verdict, is_early, reuse
-from hotplate.cache.storing import Refused, finish, judge, keep_seconds
-from hotplate.cache.validation import Freshened, freshen, revalidation_fields
+from hotplate.cache.http.asking import PLAIN, Passage, ask
+from hotplate.cache.http.freshness import Response
+from hotplate.cache.http.invalidation import invalidates
+from hotplate.cache.http.reasons import Reason
+from hotplate.cache.http.reusing import Use, Verdict, is_early, reuse
+from hotplate.cache.http.storing import Refused, finish, judge, keep_seconds
+from hotplate.cache.http.validation import Freshened, freshen, revalidation_fields
 
 __all__ = [
     "PLAIN",

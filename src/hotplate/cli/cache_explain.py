@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 
 import msgspec
 
-from hotplate.cache import journal, status
+from hotplate.cache import journal
 from hotplate.cache.entry import Entry, decode
+from hotplate.cache.http import status
+from hotplate.cache.http.profile import Profile, Rule, rfc, safe
+from hotplate.cache.http.reasons import Reason
+from hotplate.cache.http.routes import Routes
 from hotplate.cache.journal import Invalidation
 from hotplate.cache.key import Key, Url, primary, slot_of, variant
 from hotplate.cache.policy import Passage, Use, Verdict, ask, keep_seconds, reuse
-from hotplate.cache.profile import Profile, Rule, rfc, safe
-from hotplate.cache.reasons import Reason
-from hotplate.cache.routes import Routes
 from hotplate.cli import cache_origins, cache_urls
 from hotplate.cli.cache_probe import Judge, Probe, probe
 from hotplate.settings import Settings

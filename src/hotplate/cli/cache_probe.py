@@ -12,11 +12,11 @@ from urllib.parse import urlsplit
 import msgspec
 
 from hotplate.cache.entry import Entry
-from hotplate.cache.freshness import Response
+from hotplate.cache.http.freshness import Response
+from hotplate.cache.http.profile import Profile, Rule
+from hotplate.cache.http.reasons import Reason
 from hotplate.cache.key import Url
 from hotplate.cache.policy import Passage, judge
-from hotplate.cache.profile import Profile, Rule
-from hotplate.cache.reasons import Reason
 from hotplate.errors import ExitCode, HotplateError
 
 _PATIENCE = 60.0  # seconds for the app's answer

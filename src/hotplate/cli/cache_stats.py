@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 
 from hotplate.cache import counters, journal, measured
+from hotplate.cache.http.reasons import Reason
 from hotplate.cache.measured import Suggestion
-from hotplate.cache.reasons import Reason
 from hotplate.cache.stores.base import StoreState
 from hotplate.settings.units import show_duration_roughly, show_size_roughly
 

@@ -47,7 +47,7 @@ def run_app(**flags: object) -> int:
     Raises:
         HotplateError: it cannot start.
     """
-    from hotplate.cache.routes import Routes
+    from hotplate.cache.http.routes import Routes
     from hotplate.cli import early
     from hotplate.cli.extras import with_redis
     from hotplate.settings import resolve

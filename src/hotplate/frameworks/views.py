@@ -14,7 +14,7 @@ from types import FrameType
 from typing import Any
 
 from hotplate.cache.current import Hooks, Role
-from hotplate.cache.functions import cached
+from hotplate.cache.functions.decorator import cached
 
 __all__ = ["cached", "recognise", "surroundings"]
 

@@ -1,7 +1,8 @@
 """The response cache: a shared HTTP cache (RFC 9111) in front of the app.
 
 A hit in memory is answered at once, on the data plane's thread: no loop, no thread of the pool, no app. All else goes
-the longer way of `cache_flow`. What may be stored and reused is decided in `hotplate.cache.policy`; here is only acted.
+the longer way of `caching.flow`. What may be stored and reused is decided in `hotplate.cache.policy`; here is only
+acted.
 
 The layer never makes an answer worse: where the cache itself fails, that is logged once per kind and the app is asked
 as if there were none.
@@ -13,17 +14,17 @@ from collections.abc import Awaitable
 from dataclasses import replace
 from typing import NamedTuple
 
-from hotplate.cache.answer import Answer, answer, conditions
 from hotplate.cache.counters import BYPASSED, NOT_MODIFIED
+from hotplate.cache.http.answer import Answer, answer, conditions
 from hotplate.cache.key import Key, primary
 from hotplate.cache.policy import PLAIN, Passage, ask
-from hotplate.gateway.cache_copies import Copies
-from hotplate.gateway.cache_flow import Flow
-from hotplate.gateway.cache_kit import Kit
-from hotplate.gateway.cache_markers import Markers
-from hotplate.gateway.cache_ready import Ready
-from hotplate.gateway.cache_send import send_whole
-from hotplate.gateway.cache_visit import Visit, path_marker
+from hotplate.gateway.caching.copies import Copies
+from hotplate.gateway.caching.flow import Flow
+from hotplate.gateway.caching.kit import Kit
+from hotplate.gateway.caching.markers import Markers
+from hotplate.gateway.caching.ready import Ready
+from hotplate.gateway.caching.send import send_whole
+from hotplate.gateway.caching.visit import Visit, path_marker
 from hotplate.gateway.heads import Head
 from hotplate.gateway.types import ASGIApp, Receive, Scope, Send
 

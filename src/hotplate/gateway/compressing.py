@@ -9,7 +9,7 @@ from __future__ import annotations
 from asyncio import _get_running_loop as running_loop
 from collections.abc import Awaitable, Callable, Generator
 
-from hotplate.cache.etags import held, stripped
+from hotplate.cache.http.etags import held, stripped
 from hotplate.compression import filler
 from hotplate.compression.codings import CODINGS, Coding, Encoder
 from hotplate.compression.negotiate import Negotiator

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from hotplate.cache.answer import merged_vary
-from hotplate.cache.etags import suffixed
+from hotplate.cache.http.answer import merged_vary
+from hotplate.cache.http.etags import suffixed
 from hotplate.compression.types import is_compressible, is_event_stream
 
 Fields = list[tuple[bytes, bytes]]

@@ -13,7 +13,7 @@ from hotplate.apps.kind import detect
 from hotplate.apps.load import LoadedApp
 from hotplate.errors import ExitCode, HotplateError
 from hotplate.gateway import pipeline
-from hotplate.gateway.cache_kit import opened
+from hotplate.gateway.caching.kit import opened
 from hotplate.gateway.closing import Closing
 from hotplate.gateway.drive import Hosted
 from hotplate.gateway.exchange import Exchange

@@ -10,10 +10,11 @@ from typing import Any, NamedTuple
 
 from hotplate.apps.load import LoadedApp
 from hotplate.cache.service import Cache
-from hotplate.gateway import asgi, cache, cache_suggest, compressing, wsgi
+from hotplate.gateway import asgi, cache, compressing, wsgi
 from hotplate.gateway.accesslog import access_log
 from hotplate.gateway.body_hygiene import guarded
-from hotplate.gateway.cache_kit import kit_of
+from hotplate.gateway.caching import suggest as cache_suggest
+from hotplate.gateway.caching.kit import kit_of
 from hotplate.gateway.closing import Closing
 from hotplate.gateway.forwarded import forwarded
 from hotplate.gateway.health import health

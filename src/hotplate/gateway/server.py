@@ -12,7 +12,7 @@ from typing import NamedTuple
 from hotplate import __version__
 from hotplate.apps.load import LoadedApp
 from hotplate.gateway import connections, pipeline
-from hotplate.gateway.cache_kit import opened
+from hotplate.gateway.caching.kit import opened
 from hotplate.gateway.closing import Closing
 from hotplate.gateway.dataplane import DataPlane
 from hotplate.gateway.drive import Driver

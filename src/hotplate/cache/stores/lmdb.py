@@ -22,10 +22,10 @@ from typing import TypeVar
 
 import lmdb
 
-from hotplate.cache.frame import head, pack_frame, payload_of
 from hotplate.cache.owner import me
 from hotplate.cache.stores import lmdb_rows as rows
 from hotplate.cache.stores.base import Look, StoreState, Token
+from hotplate.cache.stores.frame import head, pack_frame, payload_of
 from hotplate.cache.stores.lmdb_file import SMALLEST, DataFile, Holder, StuckError
 from hotplate.cache.stores.versions import Versions
 

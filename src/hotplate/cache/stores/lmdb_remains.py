@@ -6,8 +6,8 @@ from pathlib import Path
 
 import lmdb
 
-from hotplate.cache.frame import Frame, parse
 from hotplate.cache.stores import lmdb_rows as rows
+from hotplate.cache.stores.frame import Frame, parse
 from hotplate.cache.stores.lmdb import LmdbStore
 from hotplate.cache.stores.lmdb_file import Holder
 

@@ -14,9 +14,8 @@ from collections.abc import Callable, Collection, Sequence
 from secrets import token_hex
 from urllib.parse import quote
 
-from hotplate.cache.frame import pack_frame, parse
-from hotplate.cache.state_log import StateLog
 from hotplate.cache.stores.base import Look, StoreState, Token
+from hotplate.cache.stores.frame import pack_frame, parse
 from hotplate.cache.stores.redis_clock import Names, bump, new_epoch
 from hotplate.cache.stores.redis_link import Link
 from hotplate.cache.stores.redis_mirror import MEMBER, Mirror
@@ -24,6 +23,7 @@ from hotplate.cache.stores.redis_operation import Operation
 from hotplate.cache.stores.redis_scripts import BUMP, GREET, LEASE, LOOK, MOST_SLOTS, PUT, RELEASE, UNHEARD, Script
 from hotplate.cache.stores.redis_view import View
 from hotplate.cache.stores.redis_wire import Address, fault_of
+from hotplate.cache.stores.state_log import StateLog
 
 MOST_BYTES = 16_000_000  # of one value: larger ones would keep everybody else waiting
 BUDGET = 0.02  # seconds; Souin's storage timeout is 10 to 20 ms: a cache is not to be slower than the app

@@ -18,11 +18,11 @@ from collections import deque
 from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
 
-from hotplate.cache.state_log import StateLog
 from hotplate.cache.stores.redis_clock import Names, greet, new_epoch, repay
 from hotplate.cache.stores.redis_operation import LOST, Debt, Operation
 from hotplate.cache.stores.redis_scripts import ALL, GREET, NO_CLOCK, Script
 from hotplate.cache.stores.redis_wire import Address, Wire, WireError, fault_of, pack
+from hotplate.cache.stores.state_log import StateLog
 
 _log = logging.getLogger("hotplate.cache")
 _SLOWEST = 10_000_000  # bytes/s; what is moved at less than 100 Mbit/s is no cache. Gives large values their time.

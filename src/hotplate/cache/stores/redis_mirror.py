@@ -20,11 +20,11 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, NamedTuple
 
-from hotplate.cache.state_log import StateLog
 from hotplate.cache.stores.redis_clock import Names, greet, new_epoch
 from hotplate.cache.stores.redis_scripts import BEAT, GREET, NO_CLOCK, TOUCH
 from hotplate.cache.stores.redis_view import View
 from hotplate.cache.stores.redis_wire import CONNECT, Address, Wire, WireError, fault_of, pack
+from hotplate.cache.stores.state_log import StateLog
 
 BEAT_EVERY = 0.5  # seconds
 LEASE = 1.0  # seconds that a view is believed after a beat

@@ -1,0 +1,1 @@
+"""`@hotplate.cached`: the values of functions, by their arguments, in the same stores."""
