@@ -27,6 +27,7 @@ class Peer(NamedTuple):
 _GUNICORN = ("gunicorn", "-b", "127.0.0.1:{port}", "--no-control-socket")
 
 HOTPLATE = Peer("hotplate", ("hotplate", "run", "{app}", "--bind", "127.0.0.1:{port}"), "README")
+UNCACHED = HOTPLATE._replace(name="hotplate --cache off", command=(*HOTPLATE.command, "--cache", "off"))
 
 PEERS = (
     Peer("gunicorn -w 4", (*_GUNICORN, "-w", "4", "{app}"), "Flask docs, Deploying, Gunicorn"),
