@@ -69,6 +69,11 @@ class Report:
         self.cases = {case.id: case for case in cases if not case.browser}
         self.outcomes = outcomes
 
+    def bettered(self, other: Report) -> Report:
+        """Return this run with what passed in another one of the same suite."""
+        passed = {test: outcome for test, outcome in other.outcomes.items() if outcome is True}
+        return Report(list(self.cases.values()), {**self.outcomes, **passed})
+
     def verdict(self, test: str, *, alone: bool = False) -> Verdict:
         """Judge one test; `alone`: whatever became of those it depends on."""
         outcome = self.outcomes.get(test)
