@@ -12,39 +12,21 @@ from __future__ import annotations
 
 from collections.abc import Awaitable
 from dataclasses import replace
-from typing import NamedTuple
 
-from hotplate.cache.counters import BYPASSED, NOT_MODIFIED
-from hotplate.cache.http.answer import Answer, answer, conditions
+from hotplate.cache.counters import BYPASSED
 from hotplate.cache.key import Key, primary
-from hotplate.cache.policy import PLAIN, Passage, ask
+from hotplate.cache.policy import Passage
 from hotplate.gateway.caching.copies import Copies
 from hotplate.gateway.caching.flow import Flow
+from hotplate.gateway.caching.hits import Asked, Fields, Hits, read
 from hotplate.gateway.caching.kit import Kit
 from hotplate.gateway.caching.markers import Markers
 from hotplate.gateway.caching.ready import Ready
 from hotplate.gateway.caching.send import send_whole
 from hotplate.gateway.caching.visit import Visit, path_marker
-from hotplate.gateway.heads import Head
 from hotplate.gateway.types import ASGIApp, Receive, Scope, Send
 
-Fields = list[tuple[bytes, bytes]]
-
 _MOST_KEYS = 4096  # of URLs asked for lately, some 500 bytes each
-
-
-class _Asked(NamedTuple):
-    """What the cache reads of a request's fields; kept with the fields of a plain GET (see `heads`).
-
-    Args:
-        passage: what the request allows.
-        host: value of the Host field.
-        codings: those that the client takes, the best first.
-    """
-
-    passage: Passage
-    host: bytes
-    codings: tuple[bytes, ...]
 
 
 def layer(app: ASGIApp, kit: Kit) -> ASGIApp:
@@ -74,15 +56,14 @@ def layer(app: ASGIApp, kit: Kit) -> ASGIApp:
 
 def _entrance(kit: Kit, flow: Flow) -> ASGIApp:
     """Return the way in; a closure, so that a hit finds all it needs in its cells."""
-    clock, markers = kit.clock, kit.markers
+    clock, markers, keys = kit.clock, kit.markers, kit.keys
     peek, release = kit.cache.shelf.peek, kit.cache.release.encode()
-    count, past, hit = kit.cache.counters.add, flow.past, _Hits(kit)
-    keys: dict[tuple[str, bytes, bytes, bytes], Key] = {}
+    count, past, hit = kit.cache.counters.add, flow.past, Hits(kit)
 
     def enter(scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         headers: Fields = scope["headers"]
         head = scope.get("hotplate.head")
-        asked: _Asked = (head is not None and scope["method"] == "GET" and head.cache) or _read(kit, scope, head)
+        asked: Asked = (head is not None and scope["method"] == "GET" and head.cache) or read(kit, scope, head)
         passage, host, codings = asked
         if not passage.lookup or "hotplate.rehearsal" in scope:
             count(BYPASSED)
@@ -106,64 +87,6 @@ def _entrance(kit: Kit, flow: Flow) -> ASGIApp:
         return flow.serve(Visit(scope, receive, send, passage, key, now))
 
     return enter
-
-
-def _read(kit: Kit, scope: Scope, head: Head | None) -> _Asked:
-    headers: Fields = scope["headers"]
-    host = _first(headers, b"host")
-    passage = ask(scope["method"], headers, kit.profile, has_body="hotplate.body" in scope, host=host)
-    asked = _Asked(passage, host, kit.compressor.acceptable(_first(headers, b"accept-encoding") or None))
-    if head is not None and scope["method"] == "GET":
-        head.cache = asked
-    return asked
-
-
-class _Hits:
-    """Answers from memory.
-
-    Args:
-        kit: what the parts share.
-    """
-
-    def __init__(self, kit: Kit) -> None:
-        self._peek = kit.cache.shelf.peek
-        self._loose = kit.profile.loose_vary
-        self._count, self._count_hit = kit.cache.counters.add, kit.cache.counters.add_hit
-
-    def __call__(
-        self, ready: Ready, key: Key, passage: Passage, headers: Fields, codings: tuple[bytes, ...], now: float
-    ) -> Answer | None:
-        """Return the answer; None where it is not fresh, not for this request, or not in a form that it could have."""
-        if ready.is_list:
-            variant = ready.variant(key, headers, loose=self._loose)
-            inner: Ready | None = self._peek(variant.digest) if variant is not None else None
-            if inner is None:
-                return None
-            ready = inner
-        if not ready.received <= now < ready.plain_until or (passage.is_personal and not ready.entry.explicit):
-            return None
-        asked = None
-        if passage is not PLAIN and (passage.has_condition or passage.has_range):
-            asked = conditions(headers)
-        coding = b""
-        if codings and ready.is_compressible and not passage.has_range:
-            known = ready.coding(codings)
-            if known is None:
-                return None
-            coding = known
-        found = answer(ready.prepared, "GET", asked, coding, now)
-        self._count_hit(len(found[2]), ready.saves)
-        if found[0] == 304:
-            self._count(NOT_MODIFIED)
-        return found
-
-
-def _first(headers: Fields, wanted: bytes) -> bytes:
-    """Return the value of a request field, empty for none."""
-    for name, value in headers:
-        if name == wanted:
-            return value
-    return b""
 
 
 def _is_marked(markers: Markers, scope: Scope, passage: Passage, key: Key, host: bytes) -> bool:

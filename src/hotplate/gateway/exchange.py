@@ -18,7 +18,7 @@ Result = TypeVar("Result")
 _UNMEASURED = 7  # of a thread's requests, those whose number has one of these bits
 
 
-_CLOSE = (b"connection", b"close")
+CLOSE = (b"connection", b"close")
 _HTTP_1 = frozenset(("1", "1.0", "1.1"))
 
 
@@ -136,7 +136,7 @@ class Exchange:
             self.fields = fields = message.get("headers", ())
             if self.http_version in _HTTP_1 and closing():
                 message["headers"] = [field for field in fields if field[0].lower() != b"connection"]
-                message["headers"].append(_CLOSE)
+                message["headers"].append(CLOSE)
             if named is not None:
                 for field in fields:
                     if field[0] == b"server":

@@ -92,6 +92,20 @@ class Metering:
         if exchange.measured or exchange.status >= 500 or len(ended) > _MOST_UNCOUNTED:
             self._count(exchange)
 
+    def note(self, client: tuple[str, int] | None, began: float) -> None:
+        """Note a request that has been answered at once, without an exchange.
+
+        Args:
+            client: as ASGI has it.
+            began: by `clock`.
+        """
+        self._clients.add(client)
+        self._last = now = self.clock()
+        self._ended.append(now - began)
+        if len(self._ended) > _MOST_UNCOUNTED:
+            with self._lock:
+                self._fold()
+
     def _count(self, exchange: Exchange) -> None:
         """Add up what is not the same for every request, and what nobody has asked for in a while."""
         with self._lock:

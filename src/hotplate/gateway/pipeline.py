@@ -14,6 +14,7 @@ from hotplate.gateway import asgi, cache, compressing, wsgi
 from hotplate.gateway.accesslog import access_log
 from hotplate.gateway.body_hygiene import guarded
 from hotplate.gateway.caching import suggest as cache_suggest
+from hotplate.gateway.caching.early import early
 from hotplate.gateway.caching.kit import kit_of
 from hotplate.gateway.closing import Closing
 from hotplate.gateway.forwarded import forwarded
@@ -56,12 +57,15 @@ def build(loaded: LoadedApp, settings: Settings, parts: Parts) -> ASGIApp:
     app = _adapted(loaded, settings, parts)
     # here: admission (a bounded wait, then 503)
     compressor = compressing.compressing(settings, parts.host)
+    kit = None
     if parts.cache is None or settings.cache == "off":
         app = compressing.layer(app, compressor)
     else:  # which compresses as well: what it keeps is the app's own bytes
-        around = cache_suggest.layer if settings.cache == "suggest" else cache.layer
-        app = around(app, kit_of(settings, parts.cache, parts.host, parts.metering, compressor))
+        kit = kit_of(settings, parts.cache, parts.host, parts.metering, compressor)
+        app = cache_suggest.layer(app, kit) if settings.cache == "suggest" else cache.layer(app, kit)
     plain = _entered(app, settings, parts)
+    if kit is not None and settings.cache == "headers" and not settings.access_log:
+        plain = early(plain, kit, parts.metering, parts.closing, parts.server)
     app = forwarded(app, settings.trusted_proxies)
     app = guarded(app, limits, parts.host)
     app = _entered(app, settings, parts)

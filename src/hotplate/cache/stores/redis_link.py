@@ -81,9 +81,11 @@ class Link:
 
     def submit(self, operation: Operation) -> None:
         """Have it done; never waits."""
-        operation.deadline = time.monotonic() + self._budget
+        now = time.monotonic()
+        operation.deadline = now + self._budget
         with self._gate:
             taken = self.is_up and not self._is_closing and not self._is_choked(operation)
+            taken = taken and not (operation.is_urgent and self._is_late(now))
             if taken:
                 self._inbox.append(operation)
                 if len(self._inbox) == 1:
@@ -268,6 +270,16 @@ class Link:
             if operation.is_urgent and operation.done is not None:
                 self.faults += 1
                 operation.settle(LOST)
+
+    def _is_late(self, now: float) -> bool:
+        """Whether somebody has waited in vain for an answer that is still due: the next one need not wait as well.
+
+        A request asks more than once, and is to lose the budget once.
+        """
+        try:
+            return now - self._under_way[0].sent >= self._budget
+        except IndexError:
+            return False
 
     def _is_choked(self, operation: Operation) -> bool:
         wire = self._wire

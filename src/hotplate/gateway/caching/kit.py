@@ -78,6 +78,7 @@ class Kit:
         clock: wall-clock seconds.
         ticks: monotonic seconds.
         draw: random numbers from 0 to 1.
+        keys: of URLs asked for lately, by scheme, host, path and query.
         troubles: where the cache's own errors end.
         markers: of what could not be kept.
         fanout: of URLs with variants.
@@ -102,6 +103,7 @@ class Kit:
     troubles: Troubles = field(default_factory=Troubles)
     markers: Markers = field(default_factory=lambda: Markers(time.monotonic))
     fanout: Fanout = field(default_factory=Fanout)
+    keys: dict[tuple[str, bytes, bytes, bytes], Key] = field(default_factory=dict)
 
     def ready(self, entry: Entry) -> Ready:
         """Return an entry ready to be sent."""
