@@ -63,9 +63,10 @@ def hygiene(
         limits: sizes above which a request is refused with 413, 414 or 431.
         host: takes the refusal of a large body to the loop, so that a client which is sending gets to read it.
         refused: told of each refusal.
-        plain: the next layer of plain requests, which have no body and no word of a proxy (see `heads`); `app` if None.
+        plain: the next layer of plain requests, which have no body and no word of a proxy (see `heads`), and whose
+            scopes it has to see to (`corrected`); `app` if None.
     """
-    heads, plain = Heads(), plain or app
+    heads, plain = Heads(), plain or corrected(app)
     # The longest method has 20 characters; a target near the limit is measured exactly.
     short_target = limits.request_line - 32
     few, small = limits.fields, limits.header_size
@@ -88,7 +89,6 @@ def hygiene(
         may_be_plain = is_usual and scope["type"] == "http" and scope["method"] in _BODILESS
         if may_be_plain and (head := heads.find(headers)) is not None:
             scope["hotplate.head"] = head
-            correct(scope)
             return plain(scope, receive, send)
         value_bytes, notable = sift(headers)
         refusal = None
@@ -223,6 +223,16 @@ def _as_http2(scope: Scope) -> Refusal | None:
         others = [field for field in headers if field[0] != b"cookie"]
         scope["headers"] = [*others, (b"cookie", b"; ".join(cookies))]
     return None if CONNECTION_FIELDS.isdisjoint(name for name, _value in headers) else HOP_FIELD
+
+
+def corrected(app: ASGIApp) -> ASGIApp:
+    """Return `app` with its scopes mended, see `correct`."""
+
+    def mended(scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        correct(scope)
+        return app(scope, receive, send)
+
+    return mended
 
 
 def correct(scope: Scope) -> None:

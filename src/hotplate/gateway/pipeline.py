@@ -19,7 +19,7 @@ from hotplate.gateway.caching.kit import kit_of
 from hotplate.gateway.closing import Closing
 from hotplate.gateway.forwarded import forwarded
 from hotplate.gateway.health import health
-from hotplate.gateway.hygiene import hygiene
+from hotplate.gateway.hygiene import corrected, hygiene
 from hotplate.gateway.limits import Limits
 from hotplate.gateway.metering import Metering
 from hotplate.gateway.metering import layer as metered
@@ -63,7 +63,7 @@ def build(loaded: LoadedApp, settings: Settings, parts: Parts) -> ASGIApp:
     else:  # which compresses as well: what it keeps is the app's own bytes
         kit = kit_of(settings, parts.cache, parts.host, parts.metering, compressor)
         app = cache_suggest.layer(app, kit) if settings.cache == "suggest" else cache.layer(app, kit)
-    plain = _entered(app, settings, parts)
+    plain = corrected(_entered(app, settings, parts))
     if kit is not None and settings.cache == "headers" and not settings.access_log:
         plain = early(plain, kit, parts.metering, parts.closing, parts.server)
     app = forwarded(app, settings.trusted_proxies)
