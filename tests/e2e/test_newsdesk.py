@@ -56,7 +56,7 @@ PAGES = (
     "/?page=%00",
 )
 # Each server's own: its name, the time, what it does with the connection, and what its cache tells.
-OWN = {"server", "date", "connection", "keep-alive", "age", "cache-status"}
+OWN = {"server", "date", "expires", "connection", "keep-alive", "age", "cache-status"}  # or of the moment
 
 
 @pytest.fixture(scope="session")
