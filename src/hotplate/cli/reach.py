@@ -34,7 +34,7 @@ def instance(name: str | None, folder: str | None) -> Instance:
         HotplateError: USAGE; there is no such folder, or it is no name.
     """
     from hotplate.settings.instance import instance_name
-    from hotplate.supervisor.folder import current, named
+    from hotplate.settings.folder import current, named
 
     where = named(folder, os.environ) if folder else current(os.environ)
     if not where.is_dir():

@@ -14,7 +14,7 @@ from typing import Literal, NamedTuple
 import msgspec
 
 from hotplate.settings import Settings
-from hotplate.supervisor import folder
+from hotplate.settings import folder
 from hotplate.supervisor.channel import Channel, Closed
 from hotplate.supervisor.messages import (
     Configure,

@@ -17,8 +17,8 @@ from typing import Any
 from setproctitle import setproctitle
 
 from hotplate.errors import ExitCode, HotplateError
-from hotplate.settings import Resolved
-from hotplate.supervisor import cachefolder, control, folder, generationlink, process, rendezvous, signals, systemd
+from hotplate.settings import Resolved, folder
+from hotplate.supervisor import cachefolder, control, generationlink, process, rendezvous, signals, systemd
 from hotplate.supervisor.control import Done, Order, Reload, ReloadDone, Scale, ScaleDone, Status, Stop, StopDone
 from hotplate.supervisor.events import Draining, Event, Listening, ScaleRefused, Serving, Starting, Stopped
 from hotplate.supervisor.fleet import Fleet

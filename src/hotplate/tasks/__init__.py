@@ -1,0 +1,1 @@
+"""Long work beside the requests: Celery with the app's context, sane defaults, and a broker that needs nothing installed."""

@@ -1,0 +1,1 @@
+"""A broker and a result store in one SQLite file, for one machine."""
