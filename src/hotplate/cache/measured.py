@@ -15,6 +15,8 @@ from typing import Annotated
 
 import msgspec
 
+from hotplate.cache.stores.folder import write_new
+
 MOST_ROUTES = 200  # of one process
 _MOST_FILES = 64
 _MOST_BYTES = 1024 * 1024  # of a file that is read
@@ -67,12 +69,8 @@ def write(folder: Path | str, routes: Iterable[Suggestion], reasons: Mapping[str
         return
     best = tuple(sorted(routes, key=_worth)[:MOST_ROUTES])
     path = Path(folder) / f"measured-{os.getpid()}.json"
-    new = path.with_suffix(".new")
     with suppress(OSError):
-        opened = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-        with open(opened, "wb") as file:  # noqa: PTH123  a descriptor
-            file.write(msgspec.json.encode(Measured(best, dict(reasons))))
-        new.replace(path)
+        write_new(path, msgspec.json.encode(Measured(best, dict(reasons))))
         for old in _files(path.parent)[_MOST_FILES:]:
             old.unlink(missing_ok=True)
 

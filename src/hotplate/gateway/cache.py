@@ -24,6 +24,7 @@ from hotplate.gateway.caching.markers import Markers
 from hotplate.gateway.caching.ready import Ready
 from hotplate.gateway.caching.send import send_whole
 from hotplate.gateway.caching.visit import Visit, path_marker
+from hotplate.gateway.scopes import raw_path
 from hotplate.gateway.types import ASGIApp, Receive, Scope, Send
 
 _MOST_KEYS = 4096  # of URLs asked for lately, some 500 bytes each
@@ -68,7 +69,7 @@ def _entrance(kit: Kit, flow: Flow) -> ASGIApp:
         if not passage.lookup or "hotplate.rehearsal" in scope:
             count(BYPASSED)
             return past(scope, receive, send, passage)
-        url = (scope["scheme"], host, scope.get("raw_path") or scope["path"].encode(), scope["query_string"])
+        url = (scope["scheme"], host, raw_path(scope), scope["query_string"])
         key = keys.get(url) if not passage.extra else primary(*url, release, passage.extra)
         if key is None:
             if len(keys) >= _MOST_KEYS:

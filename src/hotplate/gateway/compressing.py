@@ -7,7 +7,7 @@ comes after it. Outside the cache: that keeps the app's own bytes, and sends its
 from __future__ import annotations
 
 from asyncio import _get_running_loop as running_loop
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Awaitable, Callable
 
 from hotplate.cache.http.etags import held, stripped
 from hotplate.compression import filler
@@ -16,6 +16,7 @@ from hotplate.compression.negotiate import Negotiator
 from hotplate.gateway.compressing_fields import Facts, in_coding, look, varied, with_tag
 from hotplate.gateway.compressing_threads import Threads
 from hotplate.gateway.poolthread import here
+from hotplate.gateway.scopes import NOTHING
 from hotplate.gateway.types import ASGIApp, Message, Receive, Scope, Send
 from hotplate.gateway.wsgi.host import Host
 from hotplate.settings import Settings
@@ -26,16 +27,6 @@ _TAGS = frozenset({b"if-none-match", b"if-match"})
 _READ = _TAGS | {b"accept-encoding", b"cookie", b"authorization"}
 _START, _BODY = "http.response.start", "http.response.body"
 _READ_BY_THE_SERVER = frozenset(("http.response.pathsend", "http.response.zerocopysend"))
-
-
-class _Nothing:
-    """Awaits nothing."""
-
-    def __await__(self) -> Generator[None, None, None]:
-        return iter(())  # type: ignore[return-value]  # an empty iterator is all that awaiting needs
-
-
-_NOTHING: Awaitable[None] = _Nothing()
 
 
 class Compressor:
@@ -169,7 +160,7 @@ class _Outward:
             self._unsized = True
             return self._send({**message, "headers": in_coding(fields, self._codings[0], None)})
         self._held = {**message, "headers": fields}, facts
-        return _NOTHING
+        return NOTHING
 
     def _first(self, held_back: tuple[Message, Facts], message: Message) -> Awaitable[None]:
         start, facts = held_back

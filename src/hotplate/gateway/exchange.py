@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Generator, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from threading import get_ident
 from time import perf_counter, thread_time
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from hotplate.gateway.poolthread import PoolThread, here
+from hotplate.gateway.scopes import NOTHING
 
 if TYPE_CHECKING:
     import asyncio
@@ -24,16 +25,6 @@ _HTTP_1 = frozenset(("1", "1.0", "1.1"))
 
 class AbandonedError(Exception):
     """The request was answered by its time-out before the app was reached; there is nothing left to do."""
-
-
-class _Nothing:
-    """Awaits nothing: where a message is dropped."""
-
-    def __await__(self) -> Generator[None, None, None]:
-        return iter(())  # type: ignore[return-value]  # an empty iterator is all that awaiting needs
-
-
-_NOTHING = _Nothing()
 
 
 class Manner(NamedTuple):
@@ -128,7 +119,7 @@ class Exchange:
         """Be the app's `send`, which gets nothing out once the time-out has answered."""
         if message["type"] == "http.response.start":
             if not self.claim():
-                return _NOTHING
+                return NOTHING
             clock, closing, named = self.manner
             self.response_started = True
             self.status = message["status"]
@@ -144,7 +135,7 @@ class Exchange:
                 else:
                     message["headers"] = [*message.get("headers", ()), named]
         elif self.abandoned:
-            return _NOTHING
+            return NOTHING
         elif message.get("more_body"):
             return self._stream(message)
         return self.send(message)

@@ -25,6 +25,7 @@ from hotplate.gateway.request_rules import (
     method_fault,
     target_fault,
 )
+from hotplate.gateway.scopes import raw_path
 from hotplate.gateway.types import ASGIApp, Receive, Scope, Send
 
 Fields = list[tuple[bytes, bytes]]
@@ -153,7 +154,7 @@ def _found(scope: Scope, limits: Limits | None, value_bytes: int, notable: Field
 
 def _line_fault(scope: Scope) -> Refusal | None:
     method = scope.get("method", "GET")
-    path = scope.get("raw_path") or scope["path"].encode()
+    path = raw_path(scope)
     return (
         (None if method in COMMON_METHODS else method_fault(method))
         or target_fault(method, path, scope["query_string"])

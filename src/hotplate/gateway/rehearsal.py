@@ -7,6 +7,7 @@ import logging
 import time
 from typing import TYPE_CHECKING, Any, Self
 
+from hotplate.gateway.scopes import bodiless
 from hotplate.gateway.types import ASGIApp, Message, Scope
 
 if TYPE_CHECKING:
@@ -75,14 +76,6 @@ async def rehearse(driver: Driver, app: ASGIApp, path: str) -> tuple[int, float,
         loop.call_soon_threadsafe(settle, error)
 
     left = asyncio.Event()
-    requests = iter([{"type": "http.request", "body": b"", "more_body": False}])
-
-    async def receive() -> Message:
-        # Django listens for the client's leaving while its view runs, and must not hear of it before it has answered.
-        message = next(requests, None)
-        if message is None:
-            await left.wait()
-        return message or {"type": "http.disconnect"}
 
     async def send(message: Message) -> None:
         if message["type"] == "http.response.start":
@@ -94,6 +87,6 @@ async def rehearse(driver: Driver, app: ASGIApp, path: str) -> tuple[int, float,
 
     began = time.perf_counter()
     with Overheard() as overheard:
-        driver.start(app(request(path), receive, send), done)  # type: ignore[arg-type]  # the pipeline is made of coroutine functions
+        driver.start(app(request(path), bodiless(left), send), done)  # type: ignore[arg-type]  # the pipeline is made of coroutine functions
         error = await ended
     return (statuses or [500])[0], time.perf_counter() - began, error or overheard.error

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import msgspec
 
+from hotplate.cache.stores.folder import write_new
 from hotplate.settings import Settings
 from hotplate.settings.secret import hidden
 from hotplate.supervisor.rendezvous import Claim
@@ -20,7 +21,6 @@ _log = logging.getLogger("hotplate.master")
 
 VARIABLE = "HOTPLATE_CACHE_DIR"  # as hotplate.cache.service reads it
 NOTE = "cache.json"
-_OWNER_ONLY = 0o600
 
 
 class CacheNote(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,7 +51,7 @@ def make(claim: Claim, settings: Settings) -> dict[str, str]:
     note = CacheNote(settings=without, redis=hidden(settings.redis_url), pid=os.getpid())
     try:
         folder.mkdir(mode=0o700, exist_ok=True)
-        _write(folder / NOTE, msgspec.json.encode(note))
+        write_new(folder / NOTE, msgspec.json.encode(note))
     except OSError as problem:
         _log.warning("The workers share no cache: %s cannot be made (%s)", folder, problem.strerror)
         return {VARIABLE: ""}
@@ -64,12 +64,3 @@ def note(folder: Path) -> CacheNote | None:
         return msgspec.json.decode((folder / NOTE).read_bytes(), type=CacheNote)
     except (OSError, msgspec.MsgspecError):
         return None
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Write a file that is there whole or not at all."""
-    new = path.with_suffix(f".{os.getpid()}")
-    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, _OWNER_ONLY)
-    with open(descriptor, "wb") as file:  # noqa: PTH123  a descriptor
-        file.write(content)
-    new.replace(path)

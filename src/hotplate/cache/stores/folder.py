@@ -69,7 +69,7 @@ def locked(path: Path) -> Iterator[None]:
 
 
 def write_new(path: Path, content: bytes) -> None:
-    """Put a file in the place of `path`, whole or not at all; call it with the lock held.
+    """Put a file in the place of `path`, whole or not at all; one writer at a time.
 
     Raises:
         OSError: it cannot be written.

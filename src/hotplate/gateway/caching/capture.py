@@ -6,9 +6,10 @@ The client never waits for the copy: each message goes on at once. Only where wh
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Generator, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from enum import Enum
 
+from hotplate.gateway.scopes import NOTHING
 from hotplate.gateway.types import Message, Send
 
 Field = tuple[bytes, bytes]
@@ -27,14 +28,6 @@ Begun = Callable[[int, Fields], Fate]
 Over = Callable[[bytes | None], "Awaitable[None] | None"]
 
 
-class _Nothing:
-    """Awaits nothing."""
-
-    def __await__(self) -> Generator[None, None, None]:
-        return iter(())  # type: ignore[return-value]  # an empty iterator is all that awaiting needs
-
-
-NOTHING: Awaitable[None] = _Nothing()
 _WITHOUT_CONTENT = frozenset((204, 304))
 _UNKEPT = {
     # The data plane sends a file by itself; trailers are not part of what is stored (RFC 9110, section 6.5).

@@ -41,29 +41,16 @@ class Finder:
 
     async def find(self, visit: Visit) -> Place:
         """Return where the response to a request is; waits for the network only where the store does, on the loop."""
-        if not self._store.is_slow:
-            return self.find_now(visit)
-        if (place := self._in_memory(visit)) is not None:
-            return place
-        await self._kit.host.on_loop()
-        found = await self._look_soon(visit.key)
+        if self._store.is_slow:
+            if (place := self._in_memory(visit)) is not None:
+                return place
+            await self._kit.host.on_loop()
+        found = await self._looked(visit.key)
         if found.object is None or not found.object.is_list:
             return Place(visit.key, found.object, found.token)
         keys = self._keys(visit, found.object)
         for key in keys:
-            inner = await self._look_soon(key)
-            if inner.object is not None:
-                return Place(key, inner.object, inner.token)
-        return Place(keys[0])
-
-    def find_now(self, visit: Visit) -> Place:
-        """Return the same in this thread; it waits where the store does."""
-        found = self._look(visit.key)
-        if found.object is None or not found.object.is_list:
-            return Place(visit.key, found.object, found.token)
-        keys = self._keys(visit, found.object)
-        for key in keys:
-            inner = self._look(key)
+            inner = await self._looked(key)
             if inner.object is not None:
                 return Place(key, inner.object, inner.token)
         return Place(keys[0])
@@ -124,7 +111,9 @@ class Finder:
         loose = self._kit.profile.loose_vary
         return [variant(visit.key, vary, visit.headers, loose=loose) for vary in ready.entry.variants]
 
-    async def _look_soon(self, key: Key) -> Found[Ready]:
+    async def _looked(self, key: Key) -> Found[Ready]:
+        if not self._store.is_slow:
+            return self._look(key)
         loop = asyncio.get_running_loop()
         looked: asyncio.Future[Found[Ready]] = loop.create_future()
 

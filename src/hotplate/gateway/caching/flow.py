@@ -155,7 +155,7 @@ class Flow:
 
     async def _lead(self, visit: Visit, place: Place, lead: Lead, *, on_error: bool) -> bool:
         kit = self._kit
-        found: list[Place] = []
+        found: list[tuple[Place, Verdict]] = []
 
         def usable(look: Look) -> bool:
             other = self._finder.usable_place(visit, place.key, look)
@@ -164,7 +164,7 @@ class Flow:
             verdict = self._verdict(visit, other)
             if verdict is None or verdict.use > Use.STALE:
                 return False
-            found.append(other)
+            found.append((other, verdict))
             return True
 
         is_slow = kit.cache.store.is_slow
@@ -176,11 +176,8 @@ class Flow:
         if step.do is Do.TAKE and found:
             kit.end(lead, Outcome.STORED)
             visit.collapsed = True
-            verdict = self._verdict(visit, found[-1])
-            if verdict is not None and verdict.use <= Use.STALE:
-                await self._answer(visit, found[-1], verdict)
-                return True
-            return False
+            await self._answer(visit, *found[-1])
+            return True
         await self._asker.ask(visit, place, lead, on_error=on_error)
         return True
 

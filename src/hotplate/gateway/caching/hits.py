@@ -11,6 +11,7 @@ from hotplate.cache.policy import PLAIN, Passage, ask
 from hotplate.gateway.caching.kit import Kit
 from hotplate.gateway.caching.ready import Ready
 from hotplate.gateway.heads import Head
+from hotplate.gateway.scopes import first
 from hotplate.gateway.types import Scope
 
 Fields = list[tuple[bytes, bytes]]
@@ -33,9 +34,9 @@ class Asked(NamedTuple):
 def read(kit: Kit, scope: Scope, head: Head | None) -> Asked:
     """Return what the cache reads of a request's fields."""
     headers: Fields = scope["headers"]
-    host = _first(headers, b"host")
+    host = first(headers, b"host")
     passage = ask(scope["method"], headers, kit.profile, has_body="hotplate.body" in scope, host=host)
-    asked = Asked(passage, host, kit.compressor.acceptable(_first(headers, b"accept-encoding") or None))
+    asked = Asked(passage, host, kit.compressor.acceptable(first(headers, b"accept-encoding") or None))
     if head is not None and scope["method"] == "GET":
         head.cache = asked
     return asked
@@ -79,11 +80,3 @@ class Hits:
         if found[0] == 304:
             self._count(NOT_MODIFIED)
         return found
-
-
-def _first(headers: Fields, wanted: bytes) -> bytes:
-    """Return the value of a request field, empty for none."""
-    for name, value in headers:
-        if name == wanted:
-            return value
-    return b""

@@ -253,7 +253,7 @@ class Keeper:
         variants = (vary, *(other for other in variants if other != vary))[:_MOST_LISTED]
         lifetime = max(seconds, _DAY)
         entry = Entry(key.full, received=now, lifetime=lifetime, variants=variants)
-        kit.cache.shelf.keep(key.digest, self._kit.ready(entry), encode(entry), self._token, (key.slot,), lifetime)
+        kit.cache.shelf.keep(key.digest, kit.ready(entry), encode(entry), self._token, (key.slot,), lifetime)
 
     def refuse(self, refused: Refused) -> None:
         """Remember that the response could not be stored, and tell those who wait."""

@@ -12,12 +12,12 @@ from hotplate.cache.policy import Reason
 from hotplate.cache.stores.base import Look
 from hotplate.cache.waiting import settle_soon
 from hotplate.gateway.caching.ask import Asker, begun_anew
-from hotplate.gateway.caching.capture import NOTHING
 from hotplate.gateway.caching.find import Finder, Place
 from hotplate.gateway.caching.keep import Keeper, Outcome
 from hotplate.gateway.caching.kit import Kit
 from hotplate.gateway.caching.visit import Visit
 from hotplate.gateway.metering import layer as metered
+from hotplate.gateway.scopes import NOTHING, bodiless
 from hotplate.gateway.types import ASGIApp, Message, Receive, Scope, Send
 
 _MOST = 64  # refreshes at a time in a worker; beyond it, what is stale is served as it is
@@ -102,20 +102,12 @@ class Refresher:
                     break
                 own.receive = begun_anew(own.receive)
 
-        requests = iter([{"type": "http.request", "body": b"", "more_body": False}])
-
-        async def receive() -> Message:
-            message = next(requests, None)
-            if message is None:
-                await left.wait()
-            return message or {"type": "http.disconnect"}
-
         def send(message: Message) -> Awaitable[None]:
             if message.get("more_body") and keepers and keepers[-1].is_in_vain:
                 loop.call_soon_threadsafe(left.set)  # a stream that is not to be kept may never end
             return NOTHING
 
-        await metered(app, self._kit.metering, _closes_nothing)(scope, receive, send)
+        await metered(app, self._kit.metering, _closes_nothing)(scope, bodiless(left), send)
 
 
 def _closes_nothing() -> bool:

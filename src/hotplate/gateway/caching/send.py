@@ -7,6 +7,7 @@ from hotplate.cache.http.answer import Answer, answer
 from hotplate.gateway.caching.kit import Kit
 from hotplate.gateway.caching.ready import Ready
 from hotplate.gateway.caching.visit import Visit
+from hotplate.gateway.scopes import first
 from hotplate.gateway.types import Send
 
 _GATEWAY_TIMEOUT = b"This is not in the cache, and the request allows nothing else (RFC 9111, section 5.2.1.7).\n"
@@ -30,7 +31,9 @@ async def answer_with(kit: Kit, visit: Visit, ready: Ready, told: bytes) -> None
     """
     send, coding = visit.send, b""
     # A range is one of the plain bytes (RFC 9110, section 14.2, counts within the selected representation).
-    wanted = kit.compressor.acceptable(_accept_encoding(visit)) if ready.is_compressible else ()
+    wanted = (
+        kit.compressor.acceptable(first(visit.headers, b"accept-encoding") or None) if ready.is_compressible else ()
+    )
     if wanted and not visit.passage.has_range:
         found = ready.coding(wanted)
         if found is None:
@@ -43,10 +46,6 @@ async def answer_with(kit: Kit, visit: Visit, ready: Ready, told: bytes) -> None
     if what[0] == 304:
         kit.cache.counters.add(NOT_MODIFIED)
     await send_whole(send, what)
-
-
-def _accept_encoding(visit: Visit) -> bytes | None:
-    return next((value for name, value in visit.headers if name == b"accept-encoding"), None)
 
 
 async def not_cached(visit: Visit) -> None:

@@ -25,6 +25,7 @@ from hotplate.gateway.caching.keep import of_view
 from hotplate.gateway.caching.kit import Kit
 from hotplate.gateway.caching.patterns import Patterns
 from hotplate.gateway.caching.unsafe import Invalidating, changes_something
+from hotplate.gateway.scopes import first, raw_path
 from hotplate.gateway.types import ASGIApp, Message, Receive, Scope, Send
 
 ASSUMED = 60.0  # seconds that a page is taken to be good for, where the app says nothing
@@ -170,7 +171,7 @@ class Suggesting:
         cost, now = kit.ticks() - ticks, kit.clock()
         headers: Fields = scope["headers"]
         answering: Answering = scope["hotplate.answering"]
-        path: bytes = scope.get("raw_path") or scope["path"].encode()
+        path = raw_path(scope)
         rule = of_view(answering.rule) if answering.rule is not None else kit.rule_of(path)
         response = Response(watched.status, watched.fields, now, cost, tuple(answering.tags))
         judged = judge(PLAIN, response, kit.profile, rule)
@@ -251,15 +252,14 @@ def layer(app: ASGIApp, kit: Kit) -> ASGIApp:
 
     def enter(scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         headers: Fields = scope["headers"]
-        host = next((value for name, value in headers if name == b"host"), b"")
+        host = first(headers, b"host")
         passage = ask(scope["method"], headers, kit.profile, has_body="hotplate.body" in scope, host=host)
         method = scope["method"]
         if not passage.lookup or method != "GET" or passage.has_range or passage.has_condition:
             kit.cache.counters.add(BYPASSED)
             out = kit.compressor.outward(scope, send)
             return app(scope, receive, Invalidating(kit, scope, out) if changes_something(method) else out)
-        path: bytes = scope.get("raw_path") or scope["path"].encode()
-        key = primary(scope["scheme"], host, path, scope["query_string"], release, passage.extra)
+        key = primary(scope["scheme"], host, raw_path(scope), scope["query_string"], release, passage.extra)
         return measured(scope, receive, send, key)
 
     def suggest(scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:

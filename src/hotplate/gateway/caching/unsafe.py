@@ -11,6 +11,7 @@ from hotplate.cache.counters import INVALIDATIONS
 from hotplate.cache.key import Url, slot_of
 from hotplate.cache.policy import invalidates
 from hotplate.gateway.caching.kit import Kit
+from hotplate.gateway.scopes import first, raw_path
 from hotplate.gateway.types import Message, Scope, Send
 
 _SAFE = frozenset(("GET", "HEAD", "OPTIONS", "TRACE"))
@@ -51,8 +52,7 @@ class Invalidating:
 
     def _slots(self, message: Message) -> set[int]:
         scope = self._scope
-        host = next((value for name, value in scope["headers"] if name == b"host"), b"")
-        url = Url(scope["scheme"], host, scope.get("raw_path") or scope["path"].encode(), scope["query_string"])
+        url = Url(scope["scheme"], first(scope["headers"], b"host"), raw_path(scope), scope["query_string"])
         fields = [(bytes(name).lower(), bytes(value)) for name, value in message.get("headers", ())]
         return {slot_of(tag) for tag in invalidates(scope["method"], message["status"], url, fields)}
 

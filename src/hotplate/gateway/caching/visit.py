@@ -5,6 +5,7 @@ from __future__ import annotations
 from hotplate.cache.http.answer import Conditions, conditions
 from hotplate.cache.key import Key
 from hotplate.cache.policy import Passage
+from hotplate.gateway.scopes import first, raw_path
 from hotplate.gateway.types import Receive, Scope, Send
 
 
@@ -65,15 +66,14 @@ class Visit:
     @property
     def raw_path(self) -> bytes:
         """The path as it was sent."""
-        path: bytes = self.scope.get("raw_path") or self.scope["path"].encode()
-        return path
+        return raw_path(self.scope)
 
     @property
     def host(self) -> bytes:
         """Value of the Host field."""
-        return next((value for name, value in self.headers if name == b"host"), b"")
+        return first(self.headers, b"host")
 
 
 def path_marker(scope: Scope, host: bytes, *, is_personal: bool) -> bytes:
     """Return the name of the marker of all requests for a path, whatever their query."""
-    return b"%d\0%b\0%b" % (is_personal, host, scope.get("raw_path") or scope["path"].encode())
+    return b"%d\0%b\0%b" % (is_personal, host, raw_path(scope))

@@ -12,6 +12,7 @@ from urllib.parse import unquote_to_bytes
 
 from hotplate import __version__
 from hotplate.gateway.heads import Head
+from hotplate.gateway.scopes import raw_path
 from hotplate.gateway.types import Scope
 from hotplate.gateway.wsgi.errorstream import ErrorStream
 from hotplate.gateway.wsgi.filewrapper import FileWrapper
@@ -88,10 +89,10 @@ def environ_of(scope: Scope) -> Environ:
     environ["wsgi.url_scheme"] = scope.get("scheme", "http")
     version = scope.get("http_version", "1.1")
     environ["SERVER_PROTOCOL"] = _PROTOCOLS.get(version) or f"HTTP/{version}"
-    raw_path = scope.get("raw_path") or scope["path"].encode()
-    target = path = raw_path.decode("latin-1")
+    raw = raw_path(scope)
+    target = path = raw.decode("latin-1")
     if "%" in path:
-        path = unquote_to_bytes(raw_path).decode("latin-1")
+        path = unquote_to_bytes(raw).decode("latin-1")
     environ["PATH_INFO"] = path
     if scope.get("root_path"):
         _mount(environ, scope["root_path"])

@@ -19,6 +19,7 @@ import logging
 from collections.abc import Callable, Iterable, Iterator, Sized
 from io import BytesIO
 
+from hotplate.gateway.scopes import raw_path
 from hotplate.gateway.types import Message, Receive, Scope, Send
 from hotplate.gateway.wsgi.body import Body
 from hotplate.gateway.wsgi.environ import Environ, environ_of
@@ -233,7 +234,7 @@ class Response(Start):
 
     def __str__(self) -> str:
         # Without the query, which may hold secrets, and quoted, as it is the client's text.
-        return f"{self.method} {(self._scope.get('raw_path') or self._scope['path'].encode()).decode('latin-1')!r}"
+        return f"{self.method} {raw_path(self._scope).decode('latin-1')!r}"
 
     def _failed(self, error: BaseException) -> tuple[Message, Message]:
         """Answer 500 without details, or break off what was begun."""
