@@ -154,7 +154,7 @@ class Protocol(RuleBasedStateMachine):
         self.machine = Machine()
         self.processes = [self.process() for _ in range(3)]
         self.leading: dict[int, Lead] = {}
-        self.computing: dict[int, float] = {}
+        self.computing: dict[int, float] = {}  # since when; for ever, of those who would not wait longer
         self.waiting: list[tuple[int, Wait, list[object]]] = []
         self.made = 0
 
@@ -188,13 +188,9 @@ class Protocol(RuleBasedStateMachine):
         if step.do is Do.TAKE:
             self.end(number, "taken")
         elif step.do is Do.COMPUTE:
-            # Nobody else computes, unless somebody has waited long enough.
-            assert (
-                is_late
-                or not self.computing
-                or any(self.machine.now - since >= 5.0 for since in self.computing.values())
-            )
-            self.computing[number] = self.machine.now
+            # Nobody else computes, but who waited long enough before, or has computed for as long.
+            assert is_late or all(self.machine.now - since >= 5.0 for since in self.computing.values())
+            self.computing[number] = float("-inf") if is_late else self.machine.now
         else:
             assert not is_late
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -13,21 +12,10 @@ from hotplate.cache.functions import background
 from hotplate.cache.functions.calls import Cachable, Held, Record, Rules, State
 from hotplate.errors import HotplateError
 from tests.cache.counted import ALL_KINDS, Counted, finish, hotplate_cache
-from tests.cache.opened import Clock, open_cache
+from tests.cache.opened import Clock
 from tests.support.waiting import wait_until
 
-
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    """A fresh cache, and its clock."""
-    return open_cache(monkeypatch)[1]
-
-
-@pytest.fixture(autouse=True)
-def _fresh(clock: Clock) -> Iterator[None]:
-    """Give every test a cache of its own, and end what it has left running in the background."""
-    yield
-    wait_until(lambda: background._running._value == background._MOST, what="refreshing has ended")
+pytestmark = pytest.mark.usefixtures("fresh")
 
 
 @ALL_KINDS

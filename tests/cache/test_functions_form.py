@@ -12,25 +12,11 @@ from typing import Any
 import pytest
 
 import hotplate
-from hotplate.cache.functions import background
 from hotplate.cache.functions.calls import Cachable, Rules
 from hotplate.errors import HotplateError
 from tests.cache.counted import ALL_KINDS, Counted
-from tests.cache.opened import Clock, open_cache
-from tests.support.waiting import wait_until
 
-
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    """A fresh cache, and its clock."""
-    return open_cache(monkeypatch)[1]
-
-
-@pytest.fixture(autouse=True)
-def _fresh(clock: Clock) -> Iterator[None]:
-    """Give every test a cache of its own, and end what it has left running in the background."""
-    yield
-    wait_until(lambda: background._running._value == background._MOST, what="refreshing has ended")
+pytestmark = pytest.mark.usefixtures("fresh")
 
 
 def test_changed_functions_read_nothing_old() -> None:

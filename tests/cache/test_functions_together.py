@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -16,26 +16,14 @@ from typing import Any
 import pytest
 
 import hotplate
-from hotplate.cache.functions import background
 from hotplate.cache.stores.base import Look, Token
 from hotplate.cache.stores.local import LocalStore
 from tests.cache.counted import ALL_KINDS, Counted, hotplate_cache
-from tests.cache.opened import Clock, open_cache
+from tests.cache.opened import open_cache
 from tests.support.gateway_process import ROOT
 from tests.support.waiting import wait_until
 
-
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    """A fresh cache, and its clock."""
-    return open_cache(monkeypatch)[1]
-
-
-@pytest.fixture(autouse=True)
-def _fresh(clock: Clock) -> Iterator[None]:
-    """Give every test a cache of its own, and end what it has left running in the background."""
-    yield
-    wait_until(lambda: background._running._value == background._MOST, what="refreshing has ended")
+pytestmark = pytest.mark.usefixtures("fresh")
 
 
 def test_threads_compute_once() -> None:

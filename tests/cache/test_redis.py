@@ -8,13 +8,10 @@ from contextlib import ExitStack
 import pytest
 
 from hotplate.cache.stores.redis import RedisStore
+from tests.cache.redis_control import KEY, PATIENT
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.redis
-
-KEY, OTHER = b"k" * 32, b"o" * 32
-# A busy machine is no reason for these tests to fail; what depends on the budget sets its own.
-PATIENT = 5.0
 
 Open = Callable[[], RedisStore]
 

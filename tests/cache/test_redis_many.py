@@ -3,36 +3,17 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from hotplate.cache.stores.base import Look
 from tests.cache.hammer import SIZE, THINGS, Hammer
-from tests.cache.redis_control import HASTY, Control, kept
-from tests.support.servers import server_folder
+from tests.cache.redis_control import HASTY, KEY, Begin, kept
 from tests.support.services import free_port
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.redis
-
-KEY = b"k" * 32
-
-Begin = Callable[..., Control]
-
-
-@pytest.fixture
-def begin() -> Iterator[Begin]:
-    """Starts a server with options of its own."""
-    with ExitStack() as running:
-
-        def begun(**options: str) -> Control:
-            folder = running.enter_context(server_folder("redis"))
-            return Control(folder, running, **options)
-
-        yield begun
 
 
 def test_a_replica_that_takes_over_may_lack_the_latest_so_nothing_is_believed(begin: Begin, tmp_path: Path) -> None:
