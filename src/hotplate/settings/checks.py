@@ -20,6 +20,13 @@ def check(settings: Settings) -> None:
             f"Add --max-threads {settings.threads}, or ask for fewer threads.",
             code=ExitCode.USAGE,
         )
+    if settings.only == "tasks" and settings.task_workers == 0 and settings.beat != "on":
+        raise HotplateError(
+            "run tasks only",
+            "task_workers is 0",
+            "Give --task-workers auto, or --beat on for a machine that only sends what is scheduled.",
+            code=ExitCode.USAGE,
+        )
     if settings.health_path == "/":
         raise HotplateError(
             "answer health probes at /",

@@ -191,15 +191,16 @@ class Choice(msgspec.Struct, frozen=True):
 
 
 class FilePath(msgspec.Struct, frozen=True):
-    """A path to a file; `~` is the home directory."""
+    """A path to a file or folder; `~` is the home directory."""
 
     metavar: str = "FILE"
     unit: str = "path"
+    right: str = "the path of a file"
 
     def parse(self, raw: object) -> str:
         """Return the path."""
         if not isinstance(raw, str) or not raw.strip() or "\0" in raw:
-            raise RefusedError("it is not a path", "the path of a file")
+            raise RefusedError("it is not a path", self.right)
         return os.path.expanduser(raw.strip())  # noqa: PTH111  the value is text, as everything that reads it wants it
 
     def show(self, value: object) -> str:

@@ -42,6 +42,8 @@ def options() -> Iterator[Option]:
     """
     for setting in SETTINGS.values():
         row, flag = setting.row, setting.flag
+        if not row.offered:
+            continue
         default = row.kind.show(setting.default) if setting.default != "" else ""
         if row.positional:
             yield Option(setting.name, (), "argument", row.kind.metavar, row.help, row.group, default)

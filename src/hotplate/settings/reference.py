@@ -82,6 +82,8 @@ def _entry(setting: Setting) -> str:
         flags = [f"`{setting.flag}`", f"`--no-{setting.flag[2:]}`"]
     if row.flagless:
         flags.append(f"`{row.flagless}`")
+    if not row.offered:
+        flags = ["none"]
     variables = ", ".join(f"`{variable}`" for variable in (setting.variable, *row.env))
     default = f"`{row.kind.show(setting.default)}`" if setting.default != "" else "none"
     return (

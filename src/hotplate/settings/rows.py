@@ -7,7 +7,7 @@ from hotplate.settings.kinds import Kind
 DAY = 86400.0
 KIB, MIB, TIB = 1024, 1024**2, 1024**4
 GROUPS = (
-    "App", "Network", "Processes", "Life of a worker", "Requests", "Cache", "Compression", "Log",
+    "App", "Network", "Processes", "Life of a worker", "Requests", "Cache", "Compression", "Tasks", "Log",
 )  # fmt: skip
 
 
@@ -23,6 +23,7 @@ class Row(NamedTuple):
         flagless: refusal flag that empties a list, such as `--no-warmup-request`.
         example: value for the reference page where the default shows too little.
         positional: whether the command line takes it as an argument instead of a flag.
+        offered: whether `hotplate run` has a flag for it.
     """
 
     group: str
@@ -33,3 +34,4 @@ class Row(NamedTuple):
     flagless: str = ""
     example: str = ""
     positional: bool = False
+    offered: bool = True

@@ -10,6 +10,8 @@ from hotplate.settings.kinds import OFF_WORDS
 from hotplate.settings.refused import RefusedError
 
 HINT = "a URL such as redis://host:6379/0, rediss://user:password@host, or unix:///run/redis.sock"
+BROKER_HINT = "a URL such as redis://host:6379/0, amqp://user:password@host/vhost, or off for none"
+_BROKER = re.compile(r"[A-Za-z][A-Za-z0-9+._-]*://[!-~]*", re.ASCII)
 _SCHEMES = {
     "redis": "redis", "rediss": "rediss", "unix": "unix", "valkey": "redis", "valkeys": "rediss",
 }  # fmt: skip
@@ -57,6 +59,31 @@ class RedisUrl(msgspec.Struct, frozen=True):
     def hidden(self, raw: object) -> str:
         """Write what was given without what is secret in it, whatever its form."""
         return hidden(raw) if isinstance(raw, str) else "something else than text"
+
+
+class BrokerUrl(msgspec.Struct, frozen=True):
+    """Where a message broker is, as Celery takes it; several, with semicolons between them, stand in for each other."""
+
+    metavar: str = "URL"
+    unit: str = "URL"
+
+    def parse(self, raw: object) -> str:
+        """Return the URL; "" for none."""
+        if isinstance(raw, str) and raw.strip().lower() in OFF_WORDS:
+            return ""
+        text = raw.strip() if isinstance(raw, str) else ""
+        for each in text.split(";"):
+            if not _BROKER.fullmatch(each):
+                raise RefusedError("it is not the URL of a broker", BROKER_HINT)
+        return text
+
+    def show(self, value: object) -> str:
+        """Write it without what is secret in it."""
+        return self.hidden(value) if value else "none"
+
+    def hidden(self, raw: object) -> str:
+        """Write what was given without what is secret in it, whatever its form."""
+        return ";".join(map(hidden, raw.split(";"))) if isinstance(raw, str) else "something else than text"
 
 
 def hidden(url: str) -> str:

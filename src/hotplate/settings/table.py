@@ -7,13 +7,13 @@ Flags, environment names, help texts and docs/settings.md are made from it; noth
 from typing import Annotated, Literal, NamedTuple, get_type_hints
 
 from hotplate.settings.binds import DEFAULT_PORT, LOOPBACK, Bind
-from hotplate.settings.compression_rows import CompressionSettings
 from hotplate.settings.kinds import Choice, Count, Duration, FilePath, Size, Switch, Text, UrlPath
 from hotplate.settings.lists import binds, networks, url_paths
 from hotplate.settings.rows import DAY, GROUPS, KIB, MIB, TIB, Row
+from hotplate.settings.tasks_rows import TaskSettings
 
 
-class Settings(CompressionSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Settings(TaskSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Every setting, read and checked. Durations are seconds and sizes are bytes.
 
     It survives `msgspec.json`, which is how a generation gets it from the master.
