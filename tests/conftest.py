@@ -16,6 +16,7 @@ from psycopg import sql
 
 from tests.support.chromium import Chromium
 from tests.support.nginx import nginx_server
+from tests.support.rabbitmq import RabbitMQ, rabbitmq_server
 from tests.support.servers import postgres_account, postgres_server, redis_says, redis_server, server_folder
 from tests.support.services import Service, require
 
@@ -46,6 +47,13 @@ def redis_url(redis_service: Service) -> str:
     """Address of a private redis-server, emptied before the test that asks."""
     redis_says(redis_service.port, "FLUSHALL")
     return redis_service.url
+
+
+@pytest.fixture(scope="session")
+def rabbitmq_service(request: pytest.FixtureRequest) -> Iterator[RabbitMQ]:
+    """A private RabbitMQ, as the test before left it; `virtual_host` gives a test queues of its own."""
+    with server_folder("rabbitmq", keep=_failed(request)) as folder, rabbitmq_server(folder) as server:
+        yield server
 
 
 @pytest.fixture(scope="session")
@@ -109,7 +117,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
         _fail_instead(report)
     if report.failed:
         arguments = getattr(item, "funcargs", {})
-        services = [argument for argument in arguments.values() if isinstance(argument, Service)]
+        services = [argument for argument in arguments.values() if isinstance(argument, Service | RabbitMQ)]
         report.sections += [(f"end of {service.log}", service.log_tail()) for service in services]
     return report
 
