@@ -149,7 +149,7 @@ def described(url: str, origin: str) -> Broker:
 
 
 def _redis(url: str, origin: str) -> str:
-    """Return the URL of a Redis as Kombu takes it: Unix sockets have a scheme of their own there, and TLS is checked."""
+    """Return the URL of a Redis as Kombu takes it: with a scheme of their own for Unix sockets, and TLS checked."""
     scheme, _, rest = url.partition("://")
     if scheme.endswith("socket"):
         scheme = "unix"

@@ -8,9 +8,10 @@ Rows are the lowest layer: keywords given to `hotplate.tasks.celery`, `app.confi
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from hotplate.tasks.brokers import Kind
+from hotplate.tasks.untyped import Value
 
 SOFT_LIMIT, HARD_LIMIT = 3600, 3660  # seconds
 KEPT = 86400  # seconds
@@ -28,17 +29,25 @@ class Default(NamedTuple):
     """
 
     name: str
-    value: Any
+    value: Value
     reason: str
     only: frozenset[Kind] = frozenset()
 
 
 DEFAULTS: tuple[Default, ...] = (
     # Nothing is lost: Celery acknowledges a message before its task runs, so a kill -9 loses it.
-    Default("task_acks_late", True, "A task is done when it has run, not when it was taken."),
-    Default("task_reject_on_worker_lost", True, "A task whose process died goes back, instead of counting as failed."),
+    Default("task_acks_late", value=True, reason="A task is done when it has run, not when it was taken."),
+    Default(
+        "task_reject_on_worker_lost",
+        value=True,
+        reason="A task whose process died goes back, instead of counting as failed.",
+    ),
     Default("worker_prefetch_multiplier", 1, "A worker takes what it runs: a long task blocks none behind it."),
-    Default("worker_cancel_long_running_tasks_on_connection_loss", False, "What runs may finish; it is acknowledged."),
+    Default(
+        "worker_cancel_long_running_tasks_on_connection_loss",
+        value=False,
+        reason="What runs may finish; it is acknowledged.",
+    ),
     # Nothing but data travels: who can write to the broker cannot run code here, as pickle would let them.
     Default("task_serializer", "json", "Arguments are data."),
     Default("result_serializer", "json", "Results are data."),
@@ -50,18 +59,29 @@ DEFAULTS: tuple[Default, ...] = (
     Default("result_expires", KEPT, "Results are read within a day, or never."),
     Default("hotplate_result_limit", RESULT_LIMIT, "A result is an answer, not a file: larger ones fail clearly."),
     # What status pages and `hotplate tasks status` read.
-    Default("task_track_started", True, "Running is told from waiting."),
-    Default("result_extended", True, "A result says which task made it, so that a failed one can be found."),
-    Default("worker_send_task_events", False, "A message per step of each task, which nobody reads unless asked to."),
+    Default("task_track_started", value=True, reason="Running is told from waiting."),
+    Default(
+        "result_extended", value=True, reason="A result says which task made it, so that a failed one can be found."
+    ),
+    Default(
+        "worker_send_task_events",
+        value=False,
+        reason="A message per step of each task, which nobody reads unless asked to.",
+    ),
     # The broker is away now and then: workers wait for it, those who send say so soon.
-    Default("broker_connection_retry_on_startup", True, "Workers wait for a broker that is not there yet."),
-    Default("broker_connection_max_retries", None, "However long it takes: a broker that comes back finds its workers."),
+    Default(
+        "broker_connection_retry_on_startup", value=True, reason="Workers wait for a broker that is not there yet."
+    ),
+    Default(
+        "broker_connection_max_retries", None, "However long it takes: a broker that comes back finds its workers."
+    ),
     Default("broker_connection_timeout", 2, "Seconds. Brokers are near; four times this is a request's patience."),
     Default(
         "task_publish_retry_policy",
         {"max_retries": 2, "interval_start": 0, "interval_step": 0.2, "interval_max": 0.2},
         "A dropped connection is mended at once; a broker that is away is reported within about a second.",
     ),
+    Default("broker_pool_acquire_timeout", 5, "Seconds; threads that all look for a broker do not queue up for ever."),
     Default("broker_transport_options", {"confirm_publish": True}, "Sent means RabbitMQ has it.", frozenset({"amqp"})),
     Default(
         "result_backend_transport_options",
@@ -72,14 +92,18 @@ DEFAULTS: tuple[Default, ...] = (
     Default("redis_socket_connect_timeout", 2, "Seconds, for results in a Redis that is away; Celery's has no limit."),
     Default("redis_socket_timeout", 10, "Seconds; Celery's 120 would hold a web worker's thread as long."),
     # The app stays itself.
-    Default("worker_hijack_root_logger", False, "The app's logging is the app's."),
-    Default("worker_redirect_stdouts", False, "print() goes where it goes elsewhere."),
+    Default("worker_hijack_root_logger", value=False, reason="The app's logging is the app's."),
+    Default("worker_redirect_stdouts", value=False, reason="print() goes where it goes elsewhere."),
     Default("timezone", "UTC", "A schedule means the same on every machine; set it for local times."),
-    Default("enable_utc", True, "The same, for what travels."),
+    Default("enable_utc", value=True, reason="The same, for what travels."),
 )
 
 
-def settings(kind: Kind) -> Mapping[str, Any]:
+# Settings that Celery does not know.
+OURS = tuple(row.name for row in DEFAULTS if row.name.startswith("hotplate_"))
+
+
+def settings(kind: Kind) -> Mapping[str, Value]:
     """Return what Celery is told with a kind of broker.
 
     Args:
@@ -92,7 +116,7 @@ def settings(kind: Kind) -> Mapping[str, Any]:
     return {row.name: _copied(row.value) for row in DEFAULTS if not row.only or kind in row.only}
 
 
-def _copied(value: Any) -> Any:  # noqa: ANN401  # a setting may be anything
+def _copied(value: Value) -> Value:
     """Return a copy of what an app may change in place."""
     if isinstance(value, dict):
         return {name: _copied(inner) for name, inner in value.items()}
