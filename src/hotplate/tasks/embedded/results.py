@@ -6,12 +6,10 @@ that cannot be stored, because the disk is full, is not lost silently: the task 
 """
 
 import random
-import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
-from pathlib import Path
 from typing import Any, TypeVar
 
 from celery import states
@@ -24,9 +22,10 @@ from celery.result import GroupResult, result_from_tuple
 from celery.utils.log import get_logger
 from kombu.exceptions import OperationalError
 
-from hotplate.tasks.embedded import ministore as file
+from hotplate.tasks.embedded import file
 from hotplate.tasks.embedded.chords import Chords, Request, Signature, Value
 from hotplate.tasks.embedded.fitting import as_bytes, fitted
+from hotplate.tasks.embedded.location import location
 from hotplate.tasks.embedded.resulttable import ResultTable
 from hotplate.tasks.embedded.watching import Watching
 
@@ -73,12 +72,13 @@ class Backend(BaseBackend):
         if self.serializer != "json":
             message = f"Results in the embedded file are JSON, not {self.serializer}: leave result_serializer alone."
             raise ImproperlyConfigured(message)
-        self._store = store = file.from_url(url)
+        place = location(url)
+        self._store = file.open(place.path, durable=place.durable)
         self.thread_safe = True
         self.limit = int(app.conf.get(LIMIT_KEY) or LIMIT)
-        self._table = ResultTable(store)
-        self._watching = Watching(Path(store.path))
-        self._chords = Chords(self, self._table, Path(store.path))
+        self._table = ResultTable(self._store)
+        self._watching = Watching(self._store.path)
+        self._chords = Chords(self, self._table, self._store.path)
         # Not all at once, where many processes began together.
         self._sweeps_at = time.monotonic() + random.uniform(0.1, 1) * _SWEEP  # noqa: S311 - guards nothing
         failures = app.conf.get("result_failure_expires")
@@ -125,7 +125,7 @@ class Backend(BaseBackend):
         while True:
             try:
                 return write()
-            except (OperationalError, sqlite3.OperationalError) as problem:
+            except OperationalError as problem:
                 if get_current_task() is None:
                     raise
                 if time.monotonic() > gives_up:
@@ -138,7 +138,7 @@ class Backend(BaseBackend):
         # That it has begun, or how far it is, is worth a line in the log and not the task's life.
         try:
             write()
-        except (OperationalError, sqlite3.OperationalError) as problem:
+        except OperationalError as problem:
             _log.warning("Cannot %s: %s. The task goes on.", attempt, problem)
 
     def _get_task_meta_for(self, task_id: str) -> Meta:
@@ -296,7 +296,7 @@ class Backend(BaseBackend):
         try:
             if self._table.expire():
                 self._sweeps_at = now + _SWEEP_ON
-        except (OperationalError, sqlite3.OperationalError) as problem:
+        except OperationalError as problem:
             _log.warning("Cannot delete expired results: %s. It is tried again in %d s.", problem, _SWEEP)
 
     def _decoded(self, value: bytes) -> Meta:

@@ -3,11 +3,13 @@
 Here is the SQL, and nothing of Celery; `results.py` is what Celery talks to.
 """
 
+import sqlite3
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
+from contextlib import contextmanager
+from typing import Any, NamedTuple
 
-from hotplate.tasks.embedded.ministore import Store
+from hotplate.tasks.embedded.file import Store, Writing
 
 _SCHEMA = (
     # `meta` comes last: a row's early columns are read without touching the pages a long value overflows to.
@@ -56,7 +58,7 @@ class ResultTable:
     def __init__(self, store: Store, clock: Callable[[], float] = time.time) -> None:
         self._store = store
         self._clock = clock
-        self._create()
+        self._furnished = False
 
     def save(self, task: str, state: str, meta: bytes, lifetime: float | None) -> None:
         """Keep a task's state and what belongs to it; a success is final, as Celery's own backends have it.
@@ -67,8 +69,8 @@ class ResultTable:
             meta: encoded.
             lifetime: seconds until it is forgotten, None or 0 for never.
         """
-        with self._store.write() as cursor:
-            cursor.execute(
+        with self._write() as writing:
+            writing.execute(
                 "INSERT INTO results (id, state, expires, meta) VALUES (?, ?, ?, ?) ON CONFLICT (id) DO UPDATE"
                 " SET state = excluded.state, expires = excluded.expires, meta = excluded.meta"
                 " WHERE results.state <> 'SUCCESS' OR results.expires <= ?",
@@ -85,23 +87,21 @@ class ResultTable:
         for start in range(0, len(tasks), _IDS):
             ids = tasks[start : start + _IDS]
             marks = ", ".join("?" * len(ids))
-            with self._store.read() as cursor:
-                found = cursor.execute(
-                    f"SELECT id, meta FROM results WHERE id IN ({marks}) AND state IN ({wanted})"  # noqa: S608 - only question marks are put in
-                    " AND (expires IS NULL OR expires > ?)",
-                    (*ids, *among, self._clock()),
-                ).fetchall()
-            yield from found
+            yield from self._ask(
+                f"SELECT id, meta FROM results WHERE id IN ({marks}) AND state IN ({wanted})"  # noqa: S608 - only question marks are put in
+                " AND (expires IS NULL OR expires > ?)",
+                (*ids, *among, self._clock()),
+            )
 
     def forget(self, task: str) -> None:
         """Drop what was kept of a task."""
-        with self._store.write() as cursor:
-            cursor.execute("DELETE FROM results WHERE id = ?", (task,))
+        with self._write() as writing:
+            writing.execute("DELETE FROM results WHERE id = ?", (task,))
 
     def save_group(self, group: str, meta: bytes, lifetime: float | None) -> None:
         """Keep a group's structure for so many seconds, None or 0 for ever."""
-        with self._store.write() as cursor:
-            cursor.execute(
+        with self._write() as writing:
+            writing.execute(
                 "INSERT OR REPLACE INTO result_groups (id, expires, meta) VALUES (?, ?, ?)",
                 (group, self._expires(lifetime), meta),
             )
@@ -112,17 +112,17 @@ class ResultTable:
 
     def forget_group(self, group: str) -> None:
         """Drop a group's structure; the results of its tasks stay."""
-        with self._store.write() as cursor:
-            cursor.execute("DELETE FROM result_groups WHERE id = ?", (group,))
+        with self._write() as writing:
+            writing.execute("DELETE FROM result_groups WHERE id = ?", (group,))
 
     def begin_chord(self, chord: str, size: int, lifetime: float | None) -> None:
         """Say how many parts a chord waits for; a chord that was done begins anew, since its header was sent again."""
-        with self._store.write() as cursor:
-            cursor.execute(
+        with self._write() as writing:
+            writing.execute(
                 "DELETE FROM chord_parts WHERE chord = ? AND EXISTS (SELECT 1 FROM chords WHERE id = ? AND done)",
                 (chord, chord),
             )
-            cursor.execute(
+            writing.execute(
                 "INSERT INTO chords (id, size, expires) VALUES (?, ?, ?) ON CONFLICT (id) DO UPDATE SET"
                 " size = excluded.size, expires = excluded.expires, added = CASE WHEN done THEN 0 ELSE added END,"
                 " arrived = CASE WHEN done THEN 0 ELSE arrived END, done = 0",
@@ -131,8 +131,8 @@ class ResultTable:
 
     def enlarge_chord(self, chord: str, lifetime: float | None) -> None:
         """Let a chord wait for one part more."""
-        with self._store.write() as cursor:
-            cursor.execute(
+        with self._write() as writing:
+            writing.execute(
                 "INSERT INTO chords (id, added, expires) VALUES (?, 1, ?) ON CONFLICT (id) DO UPDATE"
                 " SET added = added + 1",
                 (chord, self._expires(lifetime)),
@@ -144,44 +144,39 @@ class ResultTable:
         The count and the part are of one transaction, so no death can come between them.
         """
         place = _LAST if part.place is None else part.place
-        with self._store.write() as cursor:
-            cursor.execute(
+        with self._write() as writing:
+            [(done,)] = writing.execute(
                 "INSERT INTO chords (id, expires) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET expires ="
                 " CASE WHEN done THEN expires ELSE excluded.expires END RETURNING done",
                 (part.chord, self._expires(lifetime)),
-            )
-            [(done,)] = cursor.fetchall()
+            ).fetchall()
             if done:
                 return False
-            cursor.execute(
+            added = writing.execute(
                 "INSERT OR IGNORE INTO chord_parts (chord, task, place, value) VALUES (?, ?, ?, ?)",
                 (part.chord, part.task, place, part.value),
-            )
-            cursor.execute(
-                "UPDATE chords SET arrived = arrived + ? WHERE id = ? RETURNING size, added, arrived",
-                (cursor.rowcount, part.chord),
-            )
-            [(size, added, arrived)] = cursor.fetchall()
-            return size is not None and arrived == size + added
+            ).rowcount
+            [(wanted, arrived)] = writing.execute(
+                "UPDATE chords SET arrived = arrived + ? WHERE id = ? RETURNING size + added, arrived",
+                (added, part.chord),
+            ).fetchall()
+            return wanted is not None and bool(arrived == wanted)
 
     def is_open(self, chord: str) -> bool:
         """Say whether a chord's body has still to be sent."""
-        with self._store.read() as cursor:
-            found = cursor.execute("SELECT done FROM chords WHERE id = ?", (chord,)).fetchone()
-        return found is not None and not found[0]
+        return self._ask("SELECT done FROM chords WHERE id = ?", (chord,)) == [(0,)]
 
     def parts(self, chord: str) -> list[bytes]:
         """Return the encoded parts in the header's order."""
-        with self._store.read() as cursor:
-            rows = cursor.execute("SELECT value FROM chord_parts WHERE chord = ? ORDER BY place, rowid", (chord,))
-            return [value for (value,) in rows.fetchall()]
+        rows = self._ask("SELECT value FROM chord_parts WHERE chord = ? ORDER BY place, rowid", (chord,))
+        return [value for (value,) in rows]
 
     def end_chord(self, chord: str) -> None:
         """Let the parts go; that the body was sent stays known, so that a late copy of a task cannot send it again."""
-        with self._store.write() as cursor:
-            cursor.execute("UPDATE chords SET done = 1 WHERE id = ?", (chord,))
-            cursor.execute("DELETE FROM chord_parts WHERE chord = ?", (chord,))
-            cursor.execute("DELETE FROM result_groups WHERE id = ?", (chord,))
+        with self._write() as writing:
+            writing.execute("UPDATE chords SET done = 1 WHERE id = ?", (chord,))
+            writing.execute("DELETE FROM chord_parts WHERE chord = ?", (chord,))
+            writing.execute("DELETE FROM result_groups WHERE id = ?", (chord,))
 
     def expire(self) -> bool:
         """Delete a small batch of what has expired, and say whether there may be more."""
@@ -192,39 +187,44 @@ class ResultTable:
         return max(deleted, self._expire_chords(now)) >= _BATCH
 
     def _expire(self, table: str, now: float) -> int:
-        with self._store.read() as cursor:
-            # Nearly always there is nothing: a look costs nobody anything, a write transaction makes others wait.
-            if cursor.execute(f"SELECT 1 FROM {table} WHERE expires <= ? LIMIT 1", (now,)).fetchone() is None:  # noqa: S608 - a table of ours
-                return 0
-        with self._store.write() as cursor:
-            cursor.execute(
+        # Nearly always there is nothing: a look costs nobody anything, a write transaction makes others wait.
+        if not self._ask(f"SELECT 1 FROM {table} WHERE expires <= ? LIMIT 1", (now,)):  # noqa: S608 - a table of ours
+            return 0
+        with self._write() as writing:
+            return writing.execute(
                 f"DELETE FROM {table} WHERE rowid IN (SELECT rowid FROM {table} WHERE expires <= ? LIMIT {_BATCH})",  # noqa: S608 - a table of ours
                 (now,),
-            )
-            return cursor.rowcount
+            ).rowcount
 
     def _expire_chords(self, now: float) -> int:
-        with self._store.read() as cursor:
-            gone = cursor.execute("SELECT id FROM chords WHERE expires <= ? LIMIT ?", (now, _BATCH)).fetchall()
+        gone = self._ask("SELECT id FROM chords WHERE expires <= ? LIMIT ?", (now, _BATCH))
         for (chord,) in gone:
-            with self._store.write() as cursor:
-                cursor.execute("DELETE FROM chord_parts WHERE chord = ?", (chord,))
-                cursor.execute("DELETE FROM chords WHERE id = ? AND expires <= ?", (chord, now))
+            with self._write() as writing:
+                writing.execute("DELETE FROM chord_parts WHERE chord = ?", (chord,))
+                writing.execute("DELETE FROM chords WHERE id = ? AND expires <= ?", (chord, now))
         return len(gone)
 
     def _one(self, question: str, name: str) -> bytes | None:
-        with self._store.read() as cursor:
-            found = cursor.execute(question, (name, self._clock())).fetchone()
-        return None if found is None else bytes(found[0])
+        found = self._ask(question, (name, self._clock()))
+        return bytes(found[0][0]) if found else None
 
     def _expires(self, lifetime: float | None) -> float | None:
         return self._clock() + lifetime if lifetime else None
 
-    def _create(self) -> None:
-        with self._store.read() as cursor:
-            # The last that is made: where it is, all are, and opening the file writes nothing.
-            found = cursor.execute("SELECT 1 FROM sqlite_master WHERE name = 'chord_parts'").fetchone()
-        if found is None:
-            with self._store.write() as cursor:
-                for statement in _SCHEMA:
-                    cursor.execute(statement)
+    @contextmanager
+    def _write(self) -> Iterator[Writing]:
+        if not self._furnished:
+            # At the first write only: whoever just asks for results must not need room on the disk.
+            self._store.require(_SCHEMA)
+            self._furnished = True
+        with self._store.write() as writing:
+            yield writing
+
+    def _ask(self, question: str, values: Sequence[object]) -> list[tuple[Any, ...]]:
+        try:
+            with self._store.read() as reading:
+                return reading.execute(question, values).fetchall()
+        except sqlite3.OperationalError as problem:
+            if "no such table" in str(problem):  # nobody has written a result yet
+                return []
+            raise

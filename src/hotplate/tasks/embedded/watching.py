@@ -44,7 +44,6 @@ class Watching:
 
     def __init__(self, file: Path) -> None:
         self._folder = file.with_name(file.name + "-waiting")
-        self._folder.mkdir(mode=0o700, exist_ok=True)
         self._seen: tuple[int, tuple[str, ...]] = (-1, ())
 
     @contextmanager
@@ -53,6 +52,8 @@ class Watching:
         name = f"{_key(tasks[0]) if len(tasks) == 1 else _ANY}-{os.getpid()}-{get_native_id()}-{next(_numbers)}"
         with closing(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)) as ear:
             try:
+                self._folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                self._folder.mkdir(mode=0o700, exist_ok=True)
                 with _short(self._folder) as folder:
                     ear.bind(f"{folder}/{name}")
             except OSError:  # a full disk, say: then it is looked at now and then
