@@ -25,6 +25,9 @@ class Surrounded(Task):
     """A task that runs within what the web app puts around it, whichever class its user based it on."""
 
     abstract = True
+    # By name, as Celery's own are: only a worker imports them. They count attempts, and park what fails for good.
+    Strategy = "hotplate.tasks.worker.strategy:counted"
+    Request = "hotplate.tasks.worker.request:Request"
 
     def __call__(self, *args: Value, **kwargs: Value) -> Value:
         """Run within the app's surroundings."""

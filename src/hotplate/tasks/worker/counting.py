@@ -1,14 +1,23 @@
-"""What a task worker has done and is doing: counted in its main process, told to the supervisor and to `tasks status`."""
+"""What a task worker has done and is doing: counted in its main process, for the supervisor and `tasks status`."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from typing import Literal
+from collections.abc import Callable, Iterable
+from typing import Any, Final, Literal
 
 import msgspec
+from billiard.einfo import ExceptionWithTraceback
+from billiard.pool import EX_RECYCLE
+from celery import signals
+from celery.exceptions import Ignore, Reject, Retry
+from celery.worker import state
+from celery.worker.control import inspect_command
 
-_WINDOW = 60  # seconds
+_WINDOW: Final = 60  # seconds
+_TRIES: Final = 3
+
+Event = Literal["received", "succeeded", "failed", "retried"]
 
 
 class Running(msgspec.Struct, frozen=True):
@@ -92,3 +101,132 @@ class LastMinute:
         """Return how many there were in the last minute."""
         oldest = int(self._clock()) - _WINDOW
         return sum(count for second, count in zip(self._seconds, self._counts, strict=True) if second > oldest)
+
+
+class Counter:
+    """Counts in the main process. Read by other threads: at worst they see an event a moment too late."""
+
+    def __init__(self) -> None:
+        self._totals: dict[Event, int] = {"received": 0, "succeeded": 0, "failed": 0, "retried": 0}
+        self._minutes: dict[Event, LastMinute] = {event: LastMinute() for event in self._totals}
+        self._pool: Any = None
+        self._parked = self._lost = self._recycled = 0
+        self._broker: Literal["connected", "waiting"] = "waiting"
+        self._problem = ""
+
+    def add(self, event: Event) -> None:
+        """Count something that happened to a task."""
+        self._totals[event] += 1
+        self._minutes[event].add()
+
+    def ended(self, returned: bool, value: Any) -> None:  # noqa: ANN401, FBT001  billiard's
+        """Count what a process of the pool answered.
+
+        Args:
+            returned: whether Celery's own code did; if not, `value` says what went wrong.
+            value: failed or not, what the task returned or raised, and the seconds it took.
+        """
+        error = value[1].exception if returned and value[0] else None
+        error = error.exc if isinstance(error, ExceptionWithTraceback) else error
+        match error:
+            case None:
+                self.add("succeeded" if returned else "failed")
+            case Retry():
+                self.add("retried")
+            case Ignore():
+                self.add("succeeded")
+            case Reject():
+                pass
+            case _:
+                self.add("failed")
+
+    def exited(self, codes: Iterable[int]) -> None:
+        """Count processes of the pool that ended."""
+        self._recycled += sum(code == EX_RECYCLE for code in codes)
+
+    def lost(self) -> None:
+        """Count a process that died while it ran a task."""
+        self._lost += 1
+
+    def parked(self) -> None:
+        """Count a message that was parked."""
+        self._parked += 1
+
+    def connected(self) -> None:
+        """Note that there is a connection to the broker."""
+        self._broker, self._problem = "connected", ""
+
+    def waiting(self, problem: str) -> None:
+        """Note that there is none, and why."""
+        self._broker, self._problem = "waiting", problem
+
+    def watch(self, pool: Any) -> None:  # noqa: ANN401  billiard's
+        """Tell of the processes and jobs of a pool.
+
+        Args:
+            pool: of billiard; None for a pool of threads.
+        """
+        self._pool = pool
+
+    def counts(self) -> Counts:
+        """Return how it stands. Takes no lock."""
+        minutes = {event: minute.total() for event, minute in self._minutes.items()}
+        return Counts(
+            **self._totals,
+            parked=self._parked,
+            running=_unless_changed(self._running),
+            rates=Rates(**minutes),
+            broker=self._broker,
+            problem=self._problem,
+            processes=_unless_changed(lambda: tuple(process.pid for process in self._pool._pool)),  # noqa: SLF001  the only list of them
+            lost=self._lost,
+            recycled=self._recycled,
+        )
+
+    def _running(self) -> tuple[Running, ...]:
+        now = time.monotonic()
+        running = [
+            Running(job.correlation_id, request.name, max(0.0, now - job._time_accepted), job._worker_pid)  # noqa: SLF001  billiard keeps no other record
+            for job in list(self._pool._cache.values())  # noqa: SLF001  the same
+            if job._time_accepted and (request := state.requests.get(job.correlation_id))  # noqa: SLF001  the same
+        ]
+        return tuple(sorted(running, key=lambda task: -task.seconds))
+
+
+def _unless_changed(read: Callable[[], tuple[Any, ...]]) -> tuple[Any, ...]:
+    """Return what is read of something that another thread may change meanwhile, without a lock."""
+    for _ in range(_TRIES):
+        try:
+            return read()
+        except (AttributeError, RuntimeError):  # no pool, or none yet; changed while it was iterated
+            continue
+    return ()
+
+
+COUNTER: Final = Counter()
+
+
+def listen() -> None:
+    """Count what Celery's signals tell in the main process; what a pool's processes do, the pool tells."""
+    heard: tuple[tuple[Any, Event], ...] = (
+        (signals.task_received, "received"),
+        (signals.task_success, "succeeded"),  # by a pool of threads
+        (signals.task_failure, "failed"),  # by a pool of threads; and where a process was lost or out of time
+        (signals.task_retry, "retried"),  # by a pool of threads
+    )
+    for signal, event in heard:
+        signal.connect(_adding(event), weak=False, dispatch_uid="hotplate")
+
+
+def _adding(event: Event) -> Callable[..., None]:
+    def add(**_: object) -> None:
+        COUNTER.add(event)
+
+    return add
+
+
+@inspect_command()
+def hotplate_counts(state: object, **_: object) -> dict[str, Any]:  # noqa: ARG001  Celery passes it by this name
+    """Say what this worker has done and is doing."""
+    counted: dict[str, Any] = msgspec.to_builtins(COUNTER.counts())
+    return counted

@@ -1,12 +1,27 @@
-"""A Celery worker as one of Hotplate's processes: quiet, warm, private memory only, and never waiting for the broker."""
+"""A Celery worker as one of Hotplate's processes: quiet, warm, and ready without its broker."""
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+import logging
+import warnings
+from types import new_class
+from typing import Any, Final, NamedTuple
 
-from celery import Celery
+from celery import Celery, bootsteps, signals
+from celery.apps.worker import Worker as CeleryWorker
+from celery.exceptions import SecurityWarning
+from celery.utils.imports import symbol_by_name
+from setproctitle import setproctitle
 
-from hotplate.tasks.worker.counting import Counts
+from hotplate.tasks.worker import attempts, children, counting, leaving
+from hotplate.tasks.worker.consumer import Waits
+from hotplate.tasks.worker.counting import Counts, Rates, Running
+from hotplate.tasks.worker.pool import TaskPool
+from hotplate.tasks.worker.talking import Talk, Talker
+
+__all__ = ["Counts", "Plan", "Rates", "Running", "Talk", "serve"]
+
+_PREFORK: Final = frozenset({None, "prefork", "processes"})
 
 
 class Plan(NamedTuple):
@@ -16,9 +31,10 @@ class Plan(NamedTuple):
         name: Celery's node name, such as `hotplate-shop-1@host`; unique among the workers of a broker.
         title: what ps(1) shows of the main process, such as `hotplate: tasks shop`.
         concurrency: processes that run tasks.
-        max_memory: bytes of private memory after which a process is replaced between two tasks; 0 for no limit.
+        max_memory: bytes of private memory after which a process is replaced between two tasks; 0 for what the app's
+            own settings say.
         attempts: how often a task may lose the process that runs it, and how often one that no worker knows is given
-            back, before it is parked.
+            back, before it is parked; 0 for what the app's own settings say, or 5.
         nice: added to the niceness of the processes (setpriority(2)).
         queues: names of the queues to take tasks from; empty for those that the app's own settings name.
         talk_every: seconds between two counts.
@@ -28,32 +44,17 @@ class Plan(NamedTuple):
     title: str
     concurrency: int
     max_memory: int = 0
-    attempts: int = 5
+    attempts: int = 0
     nice: int = 10
     queues: tuple[str, ...] = ()
     talk_every: float = 1.0
 
 
-class Talk(Protocol):
-    """What the process that serves has to say, and what it must do in each child; given by the supervisor."""
-
-    def ready(self, processes: tuple[int, ...]) -> None:
-        """Say that the pool is forked; called once, in the main thread. The broker may still be out of reach."""
-
-    def counts(self, counts: Counts) -> None:
-        """Say how it goes; called by a thread about once a second, and must not take a lock, log, import or print.
-
-        A child may be forked at any moment: what this thread holds then stays held in the child for ever.
-        """
-
-    def in_child(self) -> None:
-        """Called first in every process that runs tasks: close what belongs to the main process, renew pools."""
-
-
 def serve(app: Celery, plan: Plan, talk: Talk) -> int:
     """Take tasks from the broker and run them until SIGTERM, which lets running tasks finish.
 
-    For the main thread of a freshly forked process with the app loaded and warm.
+    SIGQUIT, for whom that takes too long, ends them and gives them back to the broker. For the main thread of a freshly
+    forked process with the app loaded and warm.
 
     Args:
         app: the Celery app, its broker settings complete.
@@ -63,4 +64,100 @@ def serve(app: Celery, plan: Plan, talk: Talk) -> int:
     Returns:
         The exit status: 0 after SIGTERM.
     """
-    raise NotImplementedError
+    app._after_fork()  # noqa: SLF001  what Celery does in its own children: the parent's connections stay its own
+    app.steps["worker"].update((_Frozen, _Forked))
+    if plan.attempts:
+        app.conf[attempts.SETTING] = plan.attempts
+    children.yield_to_others(plan.nice)
+    children.prepare(plan.max_memory, talk.in_child)
+    counting.listen()
+    with warnings.catch_warnings():
+        # Of Celery: that no worker should run as root. It refuses to where it would unpickle messages.
+        warnings.simplefilter("ignore", SecurityWarning)
+        worker = Worker(app=app, hotplate=(plan, talk), **_options(app, plan))
+    worker.start()
+    worker.talker.stop()
+    return int(worker.exitcode or 0)
+
+
+class Worker(CeleryWorker):
+    """Celery's worker, without its logging, its banner, and its own ideas of signals."""
+
+    def on_before_init(self, *, hotplate: tuple[Plan, Talk], **options: Any) -> None:  # noqa: ANN401  Celery's
+        """Be told to leave from now on."""
+        self.plan, self.talk = hotplate
+        self.talker = Talker(self.talk, self.plan.talk_every)
+        leaving.listen(self)
+        super().on_before_init(quiet=True, **options)
+
+    def setup_logging(self, colorize: bool | None = None) -> bool:  # noqa: ARG002, FBT001  Celery's
+        """Leave logging to the app, as everywhere; what it told Celery to do about it is done."""
+        log = self.app.log
+        log.setup = _no_setup  # what each process of the pool would do
+        answers = signals.setup_logging.send(
+            sender=None, loglevel=logging.INFO, logfile=None, format=log.format, colorize=False
+        )
+        if not answers:
+            root = logging.getLogger()
+            signals.after_setup_logger.send(
+                sender=None, logger=root, loglevel=root.level, logfile=None, format=log.format, colorize=False
+            )
+        return True
+
+    def set_process_status(self, info: str) -> None:  # noqa: ARG002  Celery's
+        """Show the same title all the time."""
+        setproctitle(self.plan.title)
+
+    def install_platform_tweaks(self, worker: object) -> None:
+        """Leave the signals as they are."""
+
+
+class _Forked(bootsteps.StartStopStep):
+    """Says that the pool is there; Celery looks for the broker afterwards."""
+
+    requires = ("celery.worker.components:Pool",)
+
+    def start(self, parent: Worker) -> None:
+        """Tell the supervisor, and go on telling it."""
+        pool = getattr(parent.pool, "_pool", None)
+        counting.COUNTER.watch(pool)
+        parent.talk.ready(counting.COUNTER.counts().processes)
+        parent.talker.start()
+
+
+class _Frozen(bootsteps.StartStopStep):
+    """Freezes what is loaded, before the pool forks."""
+
+    requires = ("celery.worker.components:Hub",)
+
+    def start(self, parent: Worker) -> None:  # noqa: ARG002  Celery's
+        """Freeze."""
+        children.freeze()
+
+
+def _options(app: Celery, plan: Plan) -> dict[str, Any]:
+    conf = app.conf
+    # Only who asked for events looks at these two.
+    silent = not conf.worker_send_task_events
+    return {
+        "hostname": plan.name,
+        "concurrency": plan.concurrency,
+        "queues": list(plan.queues) or None,
+        "max_memory_per_child": plan.max_memory // 1024 or None,
+        "pool": TaskPool if conf.worker_pool in _PREFORK else None,
+        "consumer_cls": _consumer(app),
+        "without_gossip": silent,
+        "without_heartbeat": silent,
+    }
+
+
+def _consumer(app: Celery) -> type[Waits]:
+    """Return the app's own class of consumer, which also waits as ours do."""
+    theirs: type[Any] = symbol_by_name(app.conf.worker_consumer)
+    if issubclass(theirs, Waits):
+        return theirs
+    return new_class(theirs.__name__, (Waits, theirs))
+
+
+def _no_setup(*_arguments: object, **_options: object) -> None:
+    """Do nothing."""

@@ -1,0 +1,65 @@
+"""Whether a message has been tried before, and how often it may be."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from celery import Celery
+
+from hotplate.tasks.worker.loose import Message
+
+SETTING: Final = "hotplate_attempts"
+DEFAULT: Final = 5
+PAUSE_SETTING: Final = "hotplate_unknown_pause"
+PAUSE: Final = 1.0  # seconds before a task that no worker knows is given back for the first time
+_GROWTH: Final = 4  # so that five times last six minutes: longer than machines are updated one after the other
+_LONGEST: Final = 3600.0
+
+
+def limit(app: Celery) -> int:
+    """Return how often a task may be tried that loses its process each time."""
+    return max(1, int(app.conf.get(SETTING) or DEFAULT))
+
+
+def lost(message: Message, now: datetime | None = None) -> bool:
+    """Return whether somebody took this message before, and was lost while the task ran, as far as can be told.
+
+    A task with an ETA is taken early and waits in the worker's memory: before its time it has not run.
+
+    Args:
+        message: as received.
+        now: replaced in tests.
+    """
+    if not (message.delivery_info or {}).get("redelivered"):
+        return False
+    return _eta(message.headers) <= (now or datetime.now(UTC))
+
+
+def number(headers: Mapping[str, Any], header: str) -> int:
+    """Return the number in a header of ours; 0 if there is none."""
+    value = headers.get(header)
+    return value if isinstance(value, int) and value >= 0 else 0
+
+
+def pause(app: Celery, given_back: int) -> float:
+    """Return after how many seconds a task that no worker knows is given back.
+
+    Args:
+        app: Celery's.
+        given_back: how often it has been so far.
+
+    Example:
+        >>> [pause(Celery(), number) for number in range(5)]
+        [1.0, 4.0, 16.0, 64.0, 256.0]
+    """
+    return float(min(_LONGEST, (app.conf.get(PAUSE_SETTING) or PAUSE) * _GROWTH**given_back))
+
+
+def _eta(headers: Mapping[str, Any]) -> datetime:
+    try:
+        eta = datetime.fromisoformat(headers.get("eta") or "")
+    except (TypeError, ValueError):
+        return datetime.min.replace(tzinfo=UTC)
+    return eta if eta.tzinfo else eta.replace(tzinfo=UTC)

@@ -1,0 +1,168 @@
+"""What receives the messages: never gives up on the broker, and loses nothing that it does not understand."""
+
+from __future__ import annotations
+
+import logging
+import time
+import warnings
+from typing import Any, Final
+
+from celery import signals
+from celery.exceptions import CPendingDeprecationWarning, NotRegistered
+from celery.utils.objects import Bunch
+from celery.worker import state
+from celery.worker.consumer import Consumer as CeleryConsumer
+from kombu.exceptions import OperationalError
+from kombu.utils.url import maybe_sanitize_url
+
+from hotplate.tasks.worker import attempts, counting, leaving, parking
+from hotplate.tasks.worker.loose import Connection, Message
+
+_log = logging.getLogger("hotplate.tasks")
+
+_FIRST, _STEP, _LONGEST = 0.2, 0.4, 5.0  # seconds between two attempts to connect
+_SAY_AGAIN: Final = 60.0  # seconds between two lines that say the broker is away
+
+
+class Waits(CeleryConsumer):
+    """Connects for as long as it takes, says what it waits for, and leaves at once when told to meanwhile."""
+
+    told = -_SAY_AGAIN
+
+    def ensure_connected(self, conn: Connection) -> Connection:
+        """Connect; the refusal of a password or a name, too, may be mended while we wait."""
+        if self.app.conf.broker_connection_retry is False:
+            return super().ensure_connected(conn)
+        while True:
+            try:
+                with leaving.at_once():
+                    conn.ensure_connection(self._note, None, _FIRST, _STEP, _LONGEST, callback=state.maybe_shutdown)
+                break
+            except (*self.connection_errors, *self.channel_errors, OperationalError) as error:
+                self._note(error, _LONGEST)
+                with leaving.at_once():
+                    state.maybe_shutdown()
+                    time.sleep(_LONGEST)
+        self.first_connection_attempt = False
+        self.broker_connection_retry_attempt = 0
+        counting.COUNTER.connected()
+        if self.told > 0:
+            _log.info("Connected to the broker %s", _shown(conn))
+        self.told = -_SAY_AGAIN
+        return conn
+
+    def on_connection_error_before_connected(self, exc: Exception) -> None:
+        """Say that the broker went away, in a line."""
+        self._note(exc, 0)
+
+    def on_connection_error_after_connected(self, exc: Exception) -> None:
+        """Say that the broker went away, in a line, and tidy up as Celery does."""
+        self._note(exc, 0)
+        quiet = logging.getLogger("celery.worker.consumer.consumer")
+        before, quiet.disabled = quiet.disabled, True
+        try:
+            with warnings.catch_warnings():
+                # Of Celery, each time: that tasks should be cut off when the connection is lost.
+                warnings.simplefilter("ignore", CPendingDeprecationWarning)
+                super().on_connection_error_after_connected(exc)
+        finally:
+            quiet.disabled = before
+
+    def _note(self, error: BaseException, _seconds: float) -> None:
+        problem = f"{error}" or type(error).__name__
+        counting.COUNTER.waiting(problem)
+        now = time.monotonic()
+        if now - self.told >= _SAY_AGAIN:
+            self.told = now
+            _log.warning("Waiting for the broker %s: %s", _shown(self.conninfo), problem)
+
+
+class Consumer(Waits):
+    """The consumer of Hotplate's apps: what it cannot run is given back, then parked."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:  # noqa: ANN401  Celery's
+        self._held: dict[str, Any] = {}
+        super().__init__(*arguments, **options)
+
+    def on_unknown_task(self, body: object, message: Message, exc: Exception) -> None:  # noqa: ARG002  Celery's
+        """Keep a task that is not known here for a while, then give it back: another version may know it."""
+        given_back = attempts.number(message.headers, parking.UNKNOWN)
+        name = parking.name(message)
+        if given_back < attempts.limit(self.app):
+            pause = attempts.pause(self.app, given_back)
+            _log.warning("No task %s here; it is given back in %g s", name, pause)
+            # As Celery does with tasks that wait for their time: they take no place among those that run.
+            self.qos.increment_eventually()
+            self._later(pause, message, given_back + 1)
+            return
+        if self._lay_aside(message, "unknown", f"no worker knows {name}; its module may not be imported"):
+            task = message.headers.get("id", "")
+            self.app.backend.mark_as_failure(task, NotRegistered(name), request=_context(message, name))
+            signals.task_unknown.send(sender=self, message=message, exc=exc, name=name, id=task)
+
+    def on_unknown_message(self, body: object, message: Message) -> None:  # noqa: ARG002  Celery's
+        """Park a message that asks for no task."""
+        self._refuse(message, "not a message of Celery's", None)
+
+    def on_invalid_task(self, body: object, message: Message, exc: Exception) -> None:  # noqa: ARG002  Celery's
+        """Park a message that asks for a task in a way that cannot be understood, or may not be."""
+        self._refuse(message, f"{type(exc).__name__}: {exc}", exc)
+
+    def on_decode_error(self, message: Message, exc: Exception) -> None:
+        """Park a message whose content cannot be read."""
+        self._refuse(message, f"{type(exc).__name__}: {exc}", exc)
+
+    def on_close(self) -> None:
+        """Forget what was to be given back: it comes back by itself, since the connection it came by is gone."""
+        for entry in self._held.values():
+            self.timer.cancel(entry)
+        self._held.clear()
+        super().on_close()
+
+    def _refuse(self, message: Message, problem: str, error: Exception | None) -> None:
+        if self._lay_aside(message, "unreadable", problem):
+            signals.task_rejected.send(sender=self, message=message, exc=error)
+
+    def _lay_aside(self, message: Message, reason: parking.Reason, detail: str) -> bool:
+        try:
+            parking.park(self.app, message, reason, detail)
+        except OperationalError as error:
+            _log.warning("Cannot park %s, trying again: %s", parking.name(message), error)
+            self.qos.increment_eventually()
+            self._later(_LONGEST, message, attempts.number(message.headers, parking.UNKNOWN))
+            return False
+        message.ack_log_error(_log, self.connection_errors)
+        return True
+
+    def _later(self, pause: float, message: Message, given_back: int) -> None:
+        tag = str(message.delivery_tag)
+        self._held[tag] = self.timer.call_after(pause, self._give_back, (tag, message, given_back))
+
+    def _give_back(self, tag: str, message: Message, given_back: int) -> None:
+        del self._held[tag]
+        try:
+            origin = parking.origin(self.app, message)
+            parking.publish(self.app, message, origin, {parking.UNKNOWN: given_back})
+        except OperationalError as error:
+            _log.warning("Cannot give %s back, trying again: %s", parking.name(message), error)
+            self._later(_LONGEST, message, given_back)
+            return
+        self.qos.decrement_eventually()
+        message.ack_log_error(_log, self.connection_errors)
+
+
+def _context(message: Message, name: str) -> Bunch:
+    """Return as much of a task's context as can be told without the task, as Celery does."""
+    return Bunch(
+        name=name,
+        chord=None,
+        root_id=message.headers.get("root_id"),
+        correlation_id=message.properties.get("correlation_id"),
+        reply_to=message.properties.get("reply_to"),
+        errbacks=None,
+    )
+
+
+def _shown(connection: Connection) -> str:
+    """Return the broker's address without its password."""
+    return str(maybe_sanitize_url(connection.as_uri()))

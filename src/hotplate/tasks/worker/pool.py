@@ -1,0 +1,46 @@
+"""Celery's pool of forked processes, which also tells what became of its processes and jobs."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from celery.concurrency.asynpool import AsynPool
+from celery.concurrency.prefork import TaskPool as CeleryTaskPool
+
+from hotplate.tasks.worker import counting
+
+_ENDING: Final = 0.01  # seconds
+
+
+class Telling(AsynPool):
+    """Tells the counter."""
+
+    def on_job_ready(self, job: Any, i: Any, obj: tuple[bool, Any], inqW_fd: int) -> None:  # noqa: ANN401, N803  billiard's
+        """Count what became of a task."""
+        super().on_job_ready(job, i, obj, inqW_fd)
+        counting.COUNTER.ended(*obj)
+
+    def on_job_process_lost(self, job: Any, pid: int, exitcode: int) -> None:  # noqa: ANN401  billiard's
+        """Count a process that died while it ran a task."""
+        counting.COUNTER.lost()
+        super().on_job_process_lost(job, pid, exitcode)
+
+    def _event_process_exit(self, hub: Any, proc: Any) -> None:  # noqa: ANN401  Celery's
+        """Look again soon: the process has closed its end, and may not have ended yet.
+
+        Celery would look again within 5 s, and only then replace it and give its task back.
+        """
+        super()._event_process_exit(hub, proc)
+        if proc in self._pool:
+            hub.call_later(_ENDING, self._event_process_exit, hub, proc)
+
+    def _join_exited_workers(self, shutdown: bool = False) -> list[int]:  # noqa: FBT001, FBT002  billiard's
+        codes: list[int] = super()._join_exited_workers(shutdown)
+        counting.COUNTER.exited(codes)
+        return codes
+
+
+class TaskPool(CeleryTaskPool):
+    """The pool of Hotplate's task workers."""
+
+    Pool = Telling

@@ -1,0 +1,41 @@
+"""A task as the main process sees it while it runs: one that fails for good is parked before it is acknowledged."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from billiard.einfo import ExceptionInfo, ExceptionWithTraceback
+from celery.exceptions import Ignore, Reject, Retry, Terminated, WorkerLostError
+from celery.worker.request import Request as CeleryRequest
+from kombu.exceptions import OperationalError
+
+from hotplate.tasks.worker import parking
+
+_log = logging.getLogger("hotplate.tasks")
+
+# These say what is to become of the message, or that the process is gone (`strategy` counts those).
+_NOT_FAILED = (Ignore, KeyboardInterrupt, Reject, Retry, SystemExit, Terminated)
+
+
+class Request(CeleryRequest):
+    """The `Request` of Hotplate's task class."""
+
+    def on_failure(self, exc_info: ExceptionInfo, send_failed_event: bool = True, return_ok: bool = False) -> Any:  # noqa: ANN401, FBT001, FBT002  Celery's
+        """Park what failed finally, then do what Celery does."""
+        error = exc_info.exception
+        error = error.exc if isinstance(error, ExceptionWithTraceback) else error
+        if not isinstance(error, _NOT_FAILED) and not self._comes_back(error):
+            self._park(error)
+        return super().on_failure(exc_info, send_failed_event, return_ok)
+
+    def _comes_back(self, error: BaseException) -> bool:
+        task = self.task
+        lost = isinstance(error, WorkerLostError)
+        return lost and bool(task.retry_on_worker_lost or (task.acks_late and task.reject_on_worker_lost))
+
+    def _park(self, error: BaseException) -> None:
+        try:
+            parking.park(self.app, self.message, "failed", f"{type(error).__name__}: {error}")
+        except OperationalError as problem:  # its result says that it failed; it cannot be tried again by us
+            _log.warning("Cannot park %s %s, which failed: %s", self.name, self.id, problem)
