@@ -48,7 +48,7 @@ DEFAULTS: tuple[Default, ...] = (
         value=False,
         reason="What runs may finish; it is acknowledged.",
     ),
-    Default("worker_consumer", "hotplate.tasks.worker.consumer:Consumer", "Unknown tasks are kept; brokers waited for."),
+    Default("worker_consumer", "hotplate.tasks.worker.consumer:Consumer", "It keeps unknown tasks, and waits."),
     Default("hotplate_attempts", 5, "A task that kills its process every time is parked, instead of killing for ever."),
     # Nothing but data travels: who can write to the broker cannot run code here, as pickle would let them.
     Default("task_serializer", "json", "Arguments are data."),

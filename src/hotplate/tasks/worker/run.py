@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import logging
 import warnings
 from types import new_class
 from typing import Any, Final, NamedTuple
 
-from celery import Celery, bootsteps, signals
+from celery import Celery, bootsteps
 from celery.apps.worker import Worker as CeleryWorker
 from celery.exceptions import SecurityWarning
 from celery.utils.imports import symbol_by_name
 from setproctitle import setproctitle
 
-from hotplate.tasks.worker import attempts, children, counting, leaving
+from hotplate.tasks.worker import attempts, children, counting, leaving, logs
 from hotplate.tasks.worker.consumer import Waits
 from hotplate.tasks.worker.counting import Counts, Rates, Running
 from hotplate.tasks.worker.pool import TaskPool
@@ -91,17 +90,8 @@ class Worker(CeleryWorker):
         super().on_before_init(quiet=True, **options)
 
     def setup_logging(self, colorize: bool | None = None) -> bool:  # noqa: ARG002, FBT001  Celery's
-        """Leave logging to the app, as everywhere; what it told Celery to do about it is done."""
-        log = self.app.log
-        log.setup = _no_setup  # what each process of the pool would do
-        answers = signals.setup_logging.send(
-            sender=None, loglevel=logging.INFO, logfile=None, format=log.format, colorize=False
-        )
-        if not answers:
-            root = logging.getLogger()
-            signals.after_setup_logger.send(
-                sender=None, logger=root, loglevel=root.level, logfile=None, format=log.format, colorize=False
-            )
+        """Leave logging to the app, as everywhere."""
+        logs.settle(self.app)
         return True
 
     def set_process_status(self, info: str) -> None:  # noqa: ARG002  Celery's
@@ -157,7 +147,3 @@ def _consumer(app: Celery) -> type[Waits]:
     if issubclass(theirs, Waits):
         return theirs
     return new_class(theirs.__name__, (Waits, theirs))
-
-
-def _no_setup(*_arguments: object, **_options: object) -> None:
-    """Do nothing."""
