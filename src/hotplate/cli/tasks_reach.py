@@ -1,0 +1,199 @@
+"""From a folder to the broker of its tasks, without importing the app: at night a model of 20 s is in nobody's way."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from hotplate.cli.parts import Flag
+from hotplate.cli.reach import instance, instance_flags
+from hotplate.errors import ExitCode, HotplateError
+
+if TYPE_CHECKING:
+    from hotplate.tasks.brokers import Broker
+
+_IMPORT = "or import the app to learn what it says: --import"
+
+
+class Reached(NamedTuple):
+    """A broker, and a Celery app by which to speak to it.
+
+    Args:
+        app: Celery's.
+        broker: of that app, with what named it.
+        queues: names that are known.
+    """
+
+    app: Any
+    broker: Broker
+    queues: tuple[str, ...]
+
+
+def broker_flags() -> list[Flag]:
+    """Return the flags by which every command of the tasks finds the broker."""
+    from hotplate.settings import SETTINGS
+
+    shown = "Broker to look at. [default: as `hotplate run` reads it]"
+    return [
+        *instance_flags(),
+        Flag([SETTINGS["broker_url"].flag], group="Instance", metavar="URL", help=shown),
+        Flag(
+            ["--queue", "queues"],
+            group="Instance",
+            metavar="NAME",
+            multiple=True,
+            help="A queue besides those that broker and workers name; may be repeated.",
+        ),
+        Flag(
+            ["--import/--no-import", "imported"],
+            group="Instance",
+            default=False,
+            help="Import the app to learn its broker, queues and name. [default: no-import]",
+        ),
+        Flag(["--app"], group="Instance", metavar="TARGET", help="Which app --import means, as for `hotplate run`."),
+    ]
+
+
+def reach(**flags: Any) -> Reached:  # noqa: ANN401  the values of click's flags
+    """Find the broker.
+
+    Args:
+        flags: those of `broker_flags`.
+
+    Raises:
+        HotplateError: MISSING_EXTRA, Celery is not installed; NOT_RUNNING, nothing of tasks is found; USAGE, it is not
+            clear what is meant; or the app cannot be imported.
+    """
+    if find_spec("celery") is None:
+        raise HotplateError(
+            "look at tasks", "Celery is not installed", "Type: pip install 'hotplate[tasks]'",
+            code=ExitCode.MISSING_EXTRA,
+        )  # fmt: skip
+    from hotplate.tasks.admin import reaching
+
+    where = instance(flags["name"], flags["folder"])
+    environ = _environment(where.folder, flags["broker_url"])
+    if flags["imported"] or flags["app"]:
+        found = imported(where.folder, flags["app"], environ)
+        return Reached(reaching.impatient(found.app), found.broker, (*found.queues, *flags["queues"]))
+    broker = _broker(where.folder, environ)
+    if broker.origin == "CELERY_BROKER_URL":
+        broker = broker._replace(origin=_origin(flags["broker_url"]) or broker.origin)
+    return Reached(reaching.application(broker, _main(broker)), broker, flags["queues"])
+
+
+def _environment(folder: Path, broker_url: str | None) -> dict[str, str]:
+    """Return the variables as the app's processes have them: with what flags and the settings file say about tasks."""
+    from hotplate.settings.instance import one_setting
+
+    environ = {**os.environ, "PWD": str(folder)}
+    url = one_setting("broker_url", broker_url, os.environ, folder)
+    tasks_dir = one_setting("tasks_dir", None, os.environ, folder)
+    named = {"CELERY_BROKER_URL": str(url or ""), "HOTPLATE_TASKS_DIR": str(tasks_dir or "")}
+    return environ | {name: value for name, value in named.items() if value}
+
+
+def imported(folder: Path, target: str | None, environ: Mapping[str, str]) -> Any:  # noqa: ANN401  a `found.Found`
+    """Import the app and return its Celery app, with a broker filled in where it names none.
+
+    Args:
+        folder: in which it is looked for.
+        target: which; None to look for it as `hotplate run` does.
+        environ: the variables.
+
+    Raises:
+        HotplateError: it cannot be imported, or it has no tasks.
+    """
+    import sys
+
+    from hotplate.apps import discover, load
+    from hotplate.settings.folder import entered
+    from hotplate.settings.instance import one_setting
+    from hotplate.tasks import found as finding
+
+    os.environ.update({name: environ[name] for name in ("CELERY_BROKER_URL", "HOTPLATE_TASKS_DIR") if name in environ})
+    with entered(folder):
+        os.environ["PWD"] = str(folder)
+        wanted = str(one_setting("target", target, os.environ, folder))
+        app = load.load(discover.find(wanted, folder, os.environ).target, folder)
+        found = finding.find(app.app, [sys.modules[app.module]])
+        if found is None:
+            raise HotplateError(
+                f"look at the tasks of {app.name}",
+                "it has no Celery app",
+                "celery = hotplate.tasks.celery(app) makes one; docs/tasks.md says more.",
+                code=ExitCode.USAGE,
+            )
+        return finding.complete(found, environ)
+
+
+def _broker(folder: Path, environ: Mapping[str, str]) -> Broker:
+    """Return the broker that an instance started in the folder would have.
+
+    Args:
+        folder: in which it would be started.
+        environ: the variables.
+    """
+    from hotplate.settings.folder import entered
+    from hotplate.tasks import brokers
+
+    with entered(folder):
+        chosen = brokers.choose(environ, "app")
+        if chosen.kind != "embedded":
+            return chosen
+        if environ.get("CELERY_BROKER_URL", "").strip():
+            return _there(chosen)
+        return _only(folder, environ)
+
+
+def _there(broker: Broker) -> Broker:
+    """Refuse to make a broker's file by looking at it."""
+    from hotplate.tasks.embedded.location import location
+
+    path = location(broker.url).path
+    if not path.is_file():
+        raise HotplateError(
+            f"look at the tasks in {path}", "there is no such file", "Correct --broker-url.", code=ExitCode.USAGE
+        )
+    return broker
+
+
+def _only(folder: Path, environ: Mapping[str, str]) -> Broker:
+    """Return the broker that is a file, of which there must be one."""
+    from hotplate.tasks import brokers, place
+    from hotplate.tasks.embedded.location import url
+
+    home = place.folder(environ)
+    files = sorted(home.glob("*.sqlite"))
+    if len(files) == 1:
+        return brokers.described(url(files[0]), "embedded")
+    if files:
+        raise HotplateError(
+            f"look at the tasks of {folder}",
+            f"{home} holds those of several apps: {', '.join(file.stem for file in files)}",
+            f"Say which: --broker-url {url(files[0])}",
+            code=ExitCode.USAGE,
+        )
+    raise HotplateError(
+        f"look at the tasks of {folder}",
+        f"none was ever sent from there: {home} is empty, and neither CELERY_BROKER_URL nor REDIS_URL is set",
+        f"Go to the app's folder, name its broker (--broker-url redis://host), {_IMPORT}.",
+        code=ExitCode.NOT_RUNNING,
+    )
+
+
+def _origin(flag: str | None) -> str:
+    """Return what named the broker, if it is not in the app's own environment."""
+    if flag is not None:
+        return "--broker-url"
+    return "" if os.environ.get("CELERY_BROKER_URL") else "broker_url"
+
+
+def _main(broker: Broker) -> str:
+    """Return the name of the Celery app, which its file is named after: two apps must not be in one file."""
+    from hotplate.tasks.embedded.location import location
+
+    return location(broker.url).path.stem if broker.kind == "embedded" else ""

@@ -1,0 +1,86 @@
+"""The operator's side of the tasks: how they go, trying parked ones again, throwing waiting ones away.
+
+The same for the embedded broker, Redis and RabbitMQ; needs a Celery app that knows its broker, and none of its tasks.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection
+from typing import Any
+
+from hotplate.errors import HotplateError
+from hotplate.tasks.admin import parked, reaching, verdict, workers
+from hotplate.tasks.admin.changing import Wanted, purge, retry, waiting
+from hotplate.tasks.admin.looking import Depth, look
+from hotplate.tasks.admin.report import BrokerReport, ParkedReport, QueueReport, Rates, TasksReport
+from hotplate.tasks.admin.workers import Workers
+from hotplate.tasks.brokers import Broker
+from hotplate.tasks.worker.parking import PARKED
+
+__all__ = ["PARKED", "Wanted", "purge", "retry", "status", "waiting"]
+
+NEWEST = 5  # parked tasks that are shown
+_NOBODY = Workers((), (), Rates())
+
+
+def status(
+    app: Any,  # noqa: ANN401  Celery has no types
+    broker: Broker,
+    queues: Collection[str] = (),
+    *,
+    newest: int = NEWEST,
+    patience: float = workers.PATIENCE,
+) -> TasksReport:
+    """Return how the tasks of an app go; a broker that does not answer is said, not raised.
+
+    Args:
+        app: Celery's; see `reaching.application`.
+        broker: of that app, with what named it.
+        queues: names that are known besides those that the broker and the workers tell.
+        newest: how many of the parked tasks are wanted.
+        patience: seconds to wait for the workers.
+    """
+    try:
+        with reaching.connected(app, "look at the tasks") as connection:
+            heard = workers.understand(workers.ask(app, patience), time.time())
+            known = {*names(app), *queues, *(name for worker in heard.workers for name in worker.queues)}
+            inside = look(connection, broker.kind)
+            depths = inside.queues(known)
+            laid_aside = parked.summary(inside.parked(), newest)
+    except HotplateError as problem:
+        return _report(app, broker, problem.cause, [], _NOBODY, parked.summary([], 0))
+    return _report(app, broker, "", depths, heard, laid_aside)
+
+
+def names(app: Any) -> set[str]:  # noqa: ANN401  Celery has no types
+    """Return the names of the queues that an app's settings name."""
+    return {str(name) for name in app.amqp.queues} | {str(app.conf.task_default_queue)}
+
+
+def _report(
+    app: Any,  # noqa: ANN401  Celery has no types
+    broker: Broker,
+    cause: str,
+    depths: Collection[Depth],
+    heard: Workers,
+    laid_aside: ParkedReport,
+) -> TasksReport:
+    """Put it together; `cause` is why the broker does not answer, "" when it does."""
+    told = BrokerReport(kind=broker.kind, url=broker.shown, origin=broker.origin, answers=not cause)
+    queues = tuple(
+        QueueReport(**depth._asdict(), workers=sum(depth.name in worker.queues for worker in heard.workers))
+        for depth in sorted(depths)
+    )
+    problems = verdict.problems(told, cause, queues, heard.workers)
+    return TasksReport(
+        healthy=not problems,
+        problems=problems,
+        app=str(app.main or ""),
+        broker=told,
+        queues=queues,
+        workers=heard.workers,
+        running=heard.running,
+        minute=heard.rates,
+        parked=laid_aside,
+    )

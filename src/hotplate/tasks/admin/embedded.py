@@ -1,0 +1,58 @@
+"""Looking into the embedded broker: its file knows everything, and is read without taking anything."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from contextlib import AbstractContextManager
+from typing import Any
+
+import msgspec
+
+from hotplate.tasks.admin import parked
+from hotplate.tasks.admin.amqp import taking
+from hotplate.tasks.admin.looking import Depth
+from hotplate.tasks.admin.parked import Entry
+from hotplate.tasks.admin.report import ParkedTask
+from hotplate.tasks.brokers import described
+from hotplate.tasks.embedded import file
+from hotplate.tasks.embedded.location import location
+from hotplate.tasks.worker.parking import NEWEST, PARKED
+
+_NO_TASKS = (".pidbox", "celeryev", PARKED)
+
+
+class Embedded:
+    """A broker that is a file of this machine.
+
+    Args:
+        connection: Kombu's, open.
+    """
+
+    def __init__(self, connection: Any) -> None:  # noqa: ANN401  kombu has no types
+        self._connection = connection
+        where = location(described(connection.as_uri(include_password=True), "").url)
+        self._store = file.open(where.path, durable=where.durable)
+
+    def queues(self, known: Collection[str]) -> list[Depth]:
+        """See `Look`."""
+        counts = self._store.counts()
+        found = [
+            Depth(name, count.ready, count.delayed, count.taken, count.oldest_age if count.ready else None)
+            for name, count in counts.items()
+            if not any(mark in name for mark in _NO_TASKS)
+        ]
+        return found + [Depth(name, 0, 0, 0) for name in known if name not in counts]
+
+    def parked(self) -> list[ParkedTask]:
+        """See `Look`."""
+        return [parked.read(_headers(each.payload)) for each in self._store.peek(PARKED, 2 * NEWEST)]
+
+    def walk(self) -> AbstractContextManager[Iterator[Entry]]:
+        """See `Look`."""
+        return taking(self._connection)
+
+
+def _headers(payload: bytes) -> dict[str, Any]:
+    found = msgspec.json.decode(payload)
+    headers = found.get("headers") if isinstance(found, dict) else None
+    return headers if isinstance(headers, dict) else {}

@@ -1,0 +1,165 @@
+"""What the operator sees and does is the same on every broker, as far as that broker tells."""
+
+from __future__ import annotations
+
+import pytest
+
+from hotplate.errors import ExitCode, HotplateError
+from hotplate.tasks import admin
+from hotplate.tasks.admin import reaching
+from hotplate.tasks.admin.looking import look
+from hotplate.tasks.admin.parked import Entry
+from hotplate.tasks.admin.report import TasksReport
+from hotplate.tasks.worker import parking
+from tests.tasks.admin.conftest import Opened
+
+SOON = 0.2  # seconds to wait for workers of which there are none
+
+
+def status(opened: Opened, *queues: str) -> TasksReport:
+    """Look at a broker without workers."""
+    return admin.status(opened.app, opened.broker, queues, patience=SOON)
+
+
+def test_nothing_there(opened: Opened) -> None:
+    """An empty broker is in order: nobody has to do anything."""
+    found = status(opened)
+    assert (found.healthy, found.problems, found.workers, found.running) == (True, (), (), ())
+    assert found.broker.answers
+    assert found.parked.total == 0
+    assert sum(queue.depth or 0 for queue in found.queues) == 0
+
+
+def test_waiting_without_workers(opened: Opened) -> None:
+    """What waits is counted by queue, and that nobody works on it is said, with what to type."""
+    opened.send("celery", "1", "2", "3")
+    opened.send("mail", "4")
+    found = status(opened, "mail")
+    assert {queue.name: queue.depth for queue in found.queues} == {"celery": 3, "mail": 1}
+    assert {queue.workers for queue in found.queues} == {0}
+    assert not found.healthy
+    (problem,) = found.problems
+    assert problem.what == "4 tasks wait, and no worker answers"
+    assert "hotplate run" in problem.remedy
+
+
+def test_looking_leaves_tasks_alone(opened: Opened) -> None:
+    """A task that somebody looked at is delivered as if for the first time."""
+    opened.send("celery", "1")
+    status(opened)
+    (message,) = opened.taken("celery")
+    assert not message.delivery_info.get("redelivered")
+
+
+def test_parked(opened: Opened) -> None:
+    """Parked tasks are counted by reason, each once, and the newest are shown first."""
+    opened.park("1", "2", at=10.0)
+    opened.park("3", reason="poison", at=30.0, detail="killed its process 5 times")
+    opened.park("2", at=11.0)  # a copy left by a retry that was killed
+    found = status(opened).parked
+    assert (found.total, found.reasons) == (3, {"failed": 2, "poison": 1})
+    assert [task.id for task in found.newest] == ["3", "2", "1"]
+    assert found.newest[0].detail == "killed its process 5 times"
+    assert status(opened).parked == found  # looking took nothing away
+
+
+def test_retrying_one(opened: Opened) -> None:
+    """A task that is tried again waits in its queue as if never tried, and is parked no more."""
+    opened.send("celery")
+    opened.park("1", "2", "3")
+    opened.park("2")
+    declared(opened, "celery")
+    done = admin.retry(opened.app, opened.broker, admin.Wanted(("2",)))
+    assert ([task.id for task in done.retried], done.left) == (["2"], 2)
+    (message,) = opened.taken("celery")
+    assert message.headers["id"] == "2"
+    assert message.headers["retries"] == 0
+    assert parking.HEADER not in message.headers
+    assert message.decode() == [["2"], {}, {}]
+    assert {task.id for task in status(opened).parked.newest} == {"1", "3"}
+
+
+def test_retrying_many(opened: Opened) -> None:
+    """All of a reason or a name can be meant; they go back to the queues they came from, oldest first."""
+    declared(opened, "celery", "mail")
+    opened.park("1", "2", queue="mail")
+    opened.park("3", reason="poison")
+    opened.park("4", task="shop.other")
+    done = admin.retry(opened.app, opened.broker, admin.Wanted(reason="failed", task="shop.mail"))
+    assert [task.id for task in done.retried] == ["1", "2"]
+    assert [message.headers["id"] for message in opened.taken("mail")] == ["1", "2"]
+    assert admin.retry(opened.app, opened.broker, admin.Wanted()).left == 0
+    assert {message.headers["id"] for message in opened.taken("celery")} == {"3", "4"}
+    assert status(opened).parked.total == 0
+
+
+def test_retrying_what_is_not_parked(opened: Opened) -> None:
+    """An id that is not parked is refused before anything is done."""
+    declared(opened, "celery")
+    opened.park("1")
+    with pytest.raises(HotplateError, match="no parked task has that id") as refused:
+        admin.retry(opened.app, opened.broker, admin.Wanted(("1", "7")))
+    assert refused.value.code is ExitCode.USAGE
+    assert opened.taken("celery") == []
+    assert status(opened).parked.total == 1
+
+
+def test_killed_half_way(opened: Opened, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A retry that ends between the two steps of a task has lost none: some are in both places, none in neither."""
+    declared(opened, "celery")
+    opened.park("1", "2", "3")
+    real = parking.again
+    calls = iter([False, True])
+
+    def dying(app: object, message: object) -> str:
+        queue = real(app, message)
+        if next(calls):
+            raise KeyboardInterrupt
+        return queue
+
+    monkeypatch.setattr(parking, "again", dying)
+    with pytest.raises(KeyboardInterrupt):
+        admin.retry(opened.app, opened.broker, admin.Wanted())
+    assert {task.id for task in status(opened).parked.newest} == {"2", "3"}
+    assert {message.headers["id"] for message in opened.taken("celery")} == {"1", "2"}
+
+
+def test_many_parked(opened: Opened) -> None:
+    """More than are asked for at a time: all are gone through, wherever the removed ones leave gaps."""
+    declared(opened, "celery")
+    ids = [str(number) for number in range(250)]
+    opened.park(*ids)
+    with reaching.connected(opened.app, "look") as connection:
+        inside = look(connection, opened.broker.kind)
+        assert [task.id for task in inside.parked()] == ids
+        with inside.walk() as entries:
+            assert [removed(entry) for entry in entries] == ids
+        assert [task.id for task in inside.parked()] == [each for each in ids if int(each) % 3]
+
+
+def removed(entry: Entry) -> str:
+    """Remove every third, and return the id."""
+    if int(entry.task.id) % 3 == 0:
+        entry.remove()
+    return entry.task.id
+
+
+def test_purging(opened: Opened) -> None:
+    """What waits is counted before, and thrown away; another queue and the parked ones are not touched."""
+    opened.send("celery", "1", "2")
+    opened.send("mail", "3")
+    opened.park("4")
+    assert admin.waiting(opened.app, opened.broker, "celery") == 2
+    assert admin.purge(opened.app, opened.broker, "celery").purged == 2
+    found = status(opened, "mail")
+    assert {queue.name: queue.depth for queue in found.queues} == {"celery": 0, "mail": 1}
+    assert admin.waiting(opened.app, opened.broker, admin.PARKED) == 1
+    assert admin.purge(opened.app, opened.broker, admin.PARKED).purged == 1
+    assert status(opened).parked.total == 0
+
+
+def declared(opened: Opened, *queues: str) -> None:
+    """Have queues exist, as workers make them."""
+    with opened.app.connection_for_write() as connection:
+        for queue in queues:
+            opened.app.amqp.queues[queue](connection.default_channel).declare()
