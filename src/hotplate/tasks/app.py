@@ -29,6 +29,14 @@ class Surrounded(Task):
     Strategy = "hotplate.tasks.worker.strategy:counted"
     Request = "hotplate.tasks.worker.request:Request"
 
+    @classmethod
+    def bind(cls, app: App) -> App:
+        """Take what the app says where the task says nothing; limits of its own move ours out of the way."""
+        soft, hard = cls.soft_time_limit, cls.time_limit
+        bound = super().bind(app)
+        cls.soft_time_limit, cls.time_limit = defaults.limits((soft, cls.soft_time_limit), (hard, cls.time_limit))
+        return bound
+
     def __call__(self, *args: Value, **kwargs: Value) -> Value:
         """Run within the app's surroundings."""
         request = self.request
@@ -158,6 +166,10 @@ def lowest(conf: Conf, fallback: brokers.Broker, main: str) -> dict[str, Value]:
     named = names_broker(conf)
     broker = brokers.described(_text(conf.broker_url), "the app") if named and conf.broker_url else fallback
     layer = dict(defaults.settings(broker.kind))
+    layer["task_soft_time_limit"], layer["task_time_limit"] = defaults.limits(
+        (conf.get("task_soft_time_limit"), layer["task_soft_time_limit"]),
+        (conf.get("task_time_limit"), layer["task_time_limit"]),
+    )
     if not named:
         layer["broker_url"] = fallback.url
     if broker.kind == "redis" and not conf.get("broker_transport"):

@@ -77,14 +77,14 @@ def find(task: Job, args: Value, kwargs: Value) -> Culprit | None:
 
     Example:
         >>> find(None, [1, {"tags": {"a"}}], {})
-        Culprit(where='argument 2["tags"]', value={'a'})
+        Culprit(where='argument 2.tags', value={'a'})
     """
     names = _parameters(task)
     for index, value in enumerate(args or ()):
-        called = f" ({names[index]})" if index < len(names) else ""
         found = _within(value, "", 0)
         if found is not None:
-            return Culprit(f"argument {index + 1}{called}{found.where}", found.value)
+            called = f" ({names[index]}{found.where})" if index < len(names) else found.where
+            return Culprit(f"argument {index + 1}{called}", found.value)
     for name, value in dict(kwargs or {}).items():
         found = _within(value, "", 0)
         if found is not None:

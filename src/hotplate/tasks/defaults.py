@@ -13,6 +13,7 @@ from typing import NamedTuple
 from hotplate.tasks.brokers import Kind
 from hotplate.tasks.untyped import Value
 
+Limit = float | None
 SOFT_LIMIT, HARD_LIMIT = 3600, 3660  # seconds
 KEPT = 86400  # seconds
 RESULT_LIMIT = 16 * 2**20  # bytes
@@ -116,6 +117,26 @@ def settings(kind: Kind) -> Mapping[str, Value]:
         True
     """
     return {row.name: _copied(row.value) for row in DEFAULTS if not row.only or kind in row.only}
+
+
+def limits(soft: tuple[Limit, Limit], hard: tuple[Limit, Limit]) -> tuple[Limit, Limit]:
+    """Return the soft and the hard time limit, in seconds: Celery refuses a soft one that is above the hard one.
+
+    Args:
+        soft: what was set, and what is true otherwise.
+        hard: the same.
+
+    Example:
+        >>> limits((None, 3600), (60, 3660)), limits((7200, 3600), (None, 3660))
+        ((None, 60), (7200, 7260))
+    """
+    one, other = soft[0] or soft[1], hard[0] or hard[1]
+    if one and other and one > other:
+        if not soft[0]:
+            one = None
+        elif not hard[0]:
+            other = one + HARD_LIMIT - SOFT_LIMIT
+    return one, other
 
 
 def _copied(value: Value) -> Value:
