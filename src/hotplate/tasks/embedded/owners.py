@@ -1,7 +1,7 @@
 """Who is alive: one locked byte per owner in a file beside the broker's, given up by the kernel at any death.
 
-A POSIX record lock belongs to a process, is not inherited by fork, and is dropped when its process closes ANY descriptor
-of the file (fcntl(2), "record locks"). So a process has one descriptor per such file, kept for as long as it lives.
+A POSIX record lock belongs to a process, is not inherited by fork, and is dropped when that process closes any of its
+descriptors of the file (fcntl(2), "record locks"). So a process has one descriptor per such file, for life.
 No clock and no heartbeat is involved: a process that is stopped, or busy for a day, is alive.
 """
 

@@ -1,6 +1,6 @@
 """What can be wrong with the file, in words that reach whoever sent a task.
 
-Each is a `HotplateError` (one line, an exit code) and kombu's `OperationalError`, which `delay()` is documented to raise.
+Each is a `HotplateError` (one line, an exit code) and an `OperationalError` of kombu, as `delay()` is known to raise.
 """
 
 from __future__ import annotations
@@ -123,4 +123,14 @@ def another_application(path: Path, theirs: str, ours: str) -> FileUnusableError
         f"Give {ours} a file of its own (HOTPLATE_TASKS_DIR=/path), or add ?shared=yes to both brokers' URLs if their "
         "queues differ.",
         code=ExitCode.USAGE,
+    )
+
+
+def replaced(path: Path) -> FileUnusableError:
+    """Return the error for a file that was taken away while it was in use: what was in it is not ours to bring back."""
+    return FileUnusableError(
+        f"go on with the broker's file {path}",
+        "it was moved away or deleted, and there is a new one now",
+        "Nothing to do: workers connect again by themselves.",
+        code=ExitCode.FAILED,
     )

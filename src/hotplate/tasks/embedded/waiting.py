@@ -66,9 +66,9 @@ class Waiting:
         """Write oneself into the file again, if it is another one now."""
         self.listen(*self._topics)
 
-    def clear(self) -> None:
-        """Take the bytes that have arrived."""
-        wake.drain(self._socket)
+    def clear(self) -> bool:
+        """Take the bytes that have arrived; return whether somebody else had sent one."""
+        return wake.drain(self._socket)
 
     def wait(self, seconds: float | None = None) -> bool:
         """Wait until somebody notified, `seconds` at most; return whether somebody did."""
@@ -76,7 +76,7 @@ class Waiting:
 
     def poke(self) -> None:
         """Wake oneself."""
-        self._store.folder.send((self.name,))
+        self._store.folder.send((self.name,), wake.OWN)
 
     def close(self) -> None:
         """Wait no more. In a child of the process that waits, the parent goes on waiting."""

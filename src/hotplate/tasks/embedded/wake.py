@@ -18,7 +18,9 @@ from contextlib import suppress
 from pathlib import Path
 
 _LONGEST = 100
-_AT_ONCE = 64
+TOLD = b"!"
+OWN = b"."
+"""What one sends to oneself."""
 
 
 class Folder:
@@ -49,11 +51,11 @@ class Folder:
             raise
         return sock, name
 
-    def send(self, names: Iterable[str]) -> None:
+    def send(self, names: Iterable[str], byte: bytes = TOLD) -> None:
         """Send a byte to each; who is gone, or has enough of them waiting, needs none."""
         for name in names:
             with suppress(OSError):
-                self._socket().sendto(b"!", self._address(name))
+                self._socket().sendto(byte, self._address(name))
 
     def remove(self, name: str) -> None:
         """Remove the socket's file."""
@@ -89,11 +91,13 @@ class Folder:
             self._prefix, self._descriptor, self._sender, self._lock = "", -1, None, threading.Lock()
 
 
-def drain(sock: socket.socket) -> None:
-    """Take what has arrived at a socket that does not block."""
+def drain(sock: socket.socket) -> bool:
+    """Take what has arrived at a socket that does not block; return whether somebody else had sent it."""
+    told = False
     with suppress(OSError):
         while True:
-            sock.recv(_AT_ONCE)
+            told = sock.recv(1) != OWN or told
+    return told
 
 
 def wait(sock: socket.socket, seconds: float | None) -> bool:

@@ -1,0 +1,131 @@
+"""What a connection has taken, what of it is done, and what comes next: one transaction for all of it."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, NamedTuple
+
+from hotplate.tasks.embedded import messages
+from hotplate.tasks.embedded.file import Store
+from hotplate.tasks.embedded.messages import Taken
+from hotplate.tasks.embedded.transactions import Writing
+
+if TYPE_CHECKING:
+    from hotplate.tasks.embedded.channel import Channel
+
+
+class Arrived(NamedTuple):
+    """A message that is ours and not yet handed over."""
+
+    channel: Channel
+    no_ack: bool
+    taken: Taken
+
+
+class Desk:
+    """The messages of one connection; used by one thread at a time, but for `settle`."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.look = True
+        """There may be something to take."""
+        self.due: float | None = None
+        """When the next delayed message is due, as of the last look; seconds since 1970."""
+        self.arrived: deque[Arrived] = deque()
+        self._acknowledged: list[int] = []
+        self._returned: list[int] = []
+        self._unseen: list[int] = []
+
+    @property
+    def unsettled(self) -> bool:
+        """Whether something is done that the file does not know of."""
+        return bool(self._acknowledged or self._returned or self._unseen)
+
+    def settle(self, number: int, *, requeue: bool) -> None:
+        """Note that a message is done: acknowledged or dropped, or left to others. It is written at the next turn."""
+        (self._returned if requeue else self._acknowledged).append(number)
+
+    def turn(self, channels: list[Channel], now: float, *, batches: bool) -> None:
+        """Write what is settled, and take what is there if there is a reason to look.
+
+        Args:
+            channels: whose room decides how much.
+            now: the time of day.
+            batches: take as much as there is room for, where nothing limits it.
+
+        Raises:
+            BrokerFileError: nothing was changed, and the next turn tries again.
+        """
+        looking = self.look
+        if not looking and not self.unsettled:
+            return
+        self.look = False  # set again by whoever is told of more while this turn is taken
+        settled = len(self._acknowledged), len(self._returned), len(self._unseen)
+        arrived: list[Arrived] = []
+        more = False
+        try:
+            with self.store.write() as writing:
+                self._write(writing)
+                if looking:
+                    messages.promote(writing, now)
+                    for channel in channels:
+                        more = self._take(writing, channel, arrived, batches=batches) or more
+                    self.due = messages.next_due(writing)
+        except BaseException:
+            self.look = self.look or looking
+            raise
+        del self._acknowledged[: settled[0]], self._returned[: settled[1]], self._unseen[: settled[2]]
+        self.look = self.look or more
+        for one in arrived:
+            if not one.no_ack:
+                one.channel.qos.ids[one.taken.id] = None
+        self.arrived.extend(arrived)
+
+    def hand_over_one(self) -> None:
+        """Give the first of the arrived messages to its consumer."""
+        one = self.arrived.popleft()
+        if not one.channel.hand_over(one.taken) and not one.no_ack:
+            self._give_up(one)
+
+    def withdraw(self, channel: Channel, queue: str) -> None:
+        """Give back what a channel has of a queue and was not handed over: nobody has seen it."""
+        kept: deque[Arrived] = deque()
+        for one in self.arrived:
+            if one.channel is channel and one.taken.queue == queue:
+                self._give_up(one)
+            else:
+                kept.append(one)
+        self.arrived = kept
+
+    def forget(self) -> None:
+        """Have nothing: it was another process's, or another file's."""
+        self.arrived.clear()
+        for pending in (self._acknowledged, self._returned, self._unseen):
+            pending.clear()
+
+    def _give_up(self, one: Arrived) -> None:
+        if not one.no_ack and one.channel.qos.ids.pop(one.taken.id, one) is None:
+            self._unseen.append(one.taken.id)
+
+    def _write(self, writing: Writing) -> None:
+        if self.unsettled:
+            owner = self.store.owner(writing)
+            messages.acknowledge(writing, owner, self._acknowledged)
+            messages.give_back(writing, owner, self._returned)
+            messages.give_back(writing, owner, self._unseen, seen=False)
+
+    def _take(self, writing: Writing, channel: Channel, arrived: list[Arrived], *, batches: bool) -> bool:
+        """Take for one channel; return whether there may be more."""
+        more = False
+        for no_ack in (True, False):
+            queues = channel.queues(no_ack=no_ack)
+            if not queues:
+                continue
+            # Without a prefetch limit a script that wants one message does not take a hundred.
+            limited = channel.qos.prefetch_count and not no_ack
+            limit = channel.qos.room() if limited or batches else 1
+            owner = None if no_ack else self.store.owner(writing)
+            found = messages.take(writing, queues, limit, owner) if limit else []
+            more = more or len(found) == limit
+            arrived.extend(Arrived(channel, no_ack, taken) for taken in found)
+        return more
