@@ -95,8 +95,8 @@ class RedisServer:
             # Written before the answer, so a SIGKILL loses nothing that was answered; power cuts are no subject.
             "appendfsync": "everysec",
         }
-        command = [require("redis-server", "valkey-server")]
-        command += [Path(part) for name, value in options.items() for part in (f"--{name}", value)]
+        arguments = [part for name, value in options.items() for part in (f"--{name}", value)]
+        command = [require("redis-server", "valkey-server"), *arguments]
         spec = Spec(name="redis", command=command, folder=self.folder, is_ready=self._answers)
         with ExitStack() as server:
             self._pid = server.enter_context(start(spec)).pid

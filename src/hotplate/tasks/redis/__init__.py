@@ -1,0 +1,46 @@
+"""Tasks of many machines in one Redis (6.2 or newer) or Valkey: nothing taken is lost, however its taker ends.
+
+Kombu's own transport takes a message from Redis in one command and writes down that it did in another: a worker killed
+in between has lost it. What is written down belongs to nobody, so a message comes back only after a fixed time (an hour
+by default), and a task that runs longer than that runs twice. Here a message is taken and written down in one step,
+under the name of the process that took it (`scripts`), and comes back when that process is gone (`owners`).
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+from hotplate.tasks.untyped import Conf, Value
+
+TRANSPORT = "hotplate.tasks.redis:Transport"
+SENTINEL = "hotplate.tasks.redis:SentinelTransport"
+
+# An address that stops answering is noticed, and a connection that a firewall has forgotten is found out.
+_OPTIONS = {"socket_connect_timeout": 5, "socket_timeout": 30, "socket_keepalive": True}
+
+
+def configure(conf: Conf, owner: str = "") -> None:
+    """Make a Celery app whose broker is a Redis use this transport.
+
+    Args:
+        conf: of the app; what it says already stays.
+        owner: name of the place that this process has in an instance, such as "shop-0@host". A process that takes the
+            place of one that is gone gets back at once what that one had taken, even if it was on another machine;
+            two that run at the same time must not have the same name. Empty: others notice within 15 seconds.
+
+    Example:
+        configure(app.conf, owner="shop-0@web1")
+    """
+    if not conf.get("broker_transport"):
+        url = conf.broker_url or ""
+        first = url if isinstance(url, str) else url[0]
+        conf["broker_transport"] = SENTINEL if first.startswith("sentinel:") else TRANSPORT
+    named = {"hotplate_owner": owner} if owner else {}
+    conf["broker_transport_options"] = {**_OPTIONS, **(conf.get("broker_transport_options") or {}), **named}
+
+
+def __getattr__(name: str) -> Value:
+    """Import redis-py only where there is a Redis."""
+    if name in {"Channel", "SentinelTransport", "Transport"}:
+        return getattr(import_module("hotplate.tasks.redis.transport"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,162 @@
+"""A connection to Redis, which is the owner of what is taken through it and looks after the other owners."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from time import monotonic
+from weakref import WeakSet
+
+from kombu.log import get_logger
+from kombu.transport import redis as kombu_redis
+
+from hotplate.tasks.redis import scripts
+from hotplate.tasks.redis.channel import Channel, SentinelChannel
+from hotplate.tasks.redis.owners import PAUSE, Owner, Watch
+from hotplate.tasks.redis.qos import QoS
+from hotplate.tasks.untyped import Value
+
+_log = get_logger("hotplate.tasks.redis")
+
+# How many looks a take that was never answered is asked after: what is on its way in a dead connection may still come.
+_ASKED_AFTER = 60
+_KombuTransport: Value = kombu_redis.Transport
+_transports: WeakSet[Transport] = WeakSet()
+
+
+class Transport(_KombuTransport):
+    """A connection to a Redis.
+
+    Args:
+        client: Kombu's connection.
+    """
+
+    Channel: Value = Channel
+
+    def __init__(self, client: Value, **kwargs: Value) -> None:
+        super().__init__(client, **kwargs)
+        self._owner: Owner | None = None
+        self._watch: Watch | None = None
+        self._looked = float("-inf")
+        self._is_known = False  # whether Redis may know us as an owner
+        self._doubtful: dict[str, int] = {}  # tags -> how many more looks they are asked after
+        _keep_transport(client, type(self))
+        _transports.add(self)
+
+    @property
+    def owner(self) -> Owner:
+        """Who takes what is taken here; another one after a fork."""
+        if self._owner is None or self._owner.pid != os.getpid():
+            options = self.client.transport_options if self.client else {}
+            self._owner = Owner.new(options.get("hotplate_owner", ""))
+            self._watch = Watch(self._owner)
+        return self._owner
+
+    def doubt(self, tag: str) -> None:
+        """Remember a take that was not answered; what it took, or takes yet, is given back.
+
+        Args:
+            tag: of the take.
+        """
+        self._doubtful[tag] = _ASKED_AFTER
+
+    def look(self, channel: Value) -> None:
+        """Say that we live, and give back what those took who are gone; at most once a second.
+
+        Args:
+            channel: to do it on.
+        """
+        now = monotonic()
+        if now - self._looked < PAUSE or not channel.is_ours or not any(each.takes for each in self.channels):
+            return
+        self._looked = now
+        self._is_known = True
+        me = str(self.owner)
+        with channel.conn_or_acquire() as client, _refusals_logged(channel):
+            QoS.tell(client)
+            self._ask_after_doubtful(channel, client)
+            told = iter(scripts.run(client, scripts.BEAT, [channel.key(scripts.OWNERS)], [me]))
+            counts = {name.decode(): count.decode() for name, count in zip(told, told, strict=True)}
+            for name in self._watch.gone(counts, _mine()) if self._watch else ():
+                _release(channel, client, name, counts[name])
+
+    def leave(self, channel: Value) -> None:
+        """Be an owner no longer, if a channel that closes is the last that takes; all it took goes back.
+
+        Args:
+            channel: that closes; one that was inherited from another process does nothing.
+        """
+        if not (channel.is_ours and (self._is_known or channel.takes)):
+            return
+        if any(each.takes for each in self.channels if each is not channel):
+            return
+        self._is_known = False
+        with suppress(*self.connection_errors, *self.channel_errors), channel.conn_or_acquire() as client:
+            QoS.tell(client)
+            _release(channel, client, str(self.owner))
+
+    def drain_events(self, connection: Value, timeout: float | None = None, **kwargs: Value) -> None:
+        """Wait for a message without an event loop."""
+        for channel in self.channels[:1]:
+            self.look(channel)
+        super().drain_events(connection, timeout=timeout, **kwargs)
+
+    def register_with_event_loop(self, connection: Value, loop: Value) -> None:
+        """Let an event loop wait for messages, and look after owners."""
+        super().register_with_event_loop(connection, loop)
+        cycle = self.cycle
+        cycle._restore_messages_tref.cancel()  # noqa: SLF001  Kombu looks every 10 s, and counts 10 of them as one
+        cycle._restore_messages_tref = loop.call_repeatedly(PAUSE, cycle.maybe_restore_messages)  # noqa: SLF001  the same
+
+    def close_connection(self, connection: Value) -> None:
+        """Close; what was taken and not acknowledged goes back, now or when this process looks again."""
+        _transports.discard(self)
+        super().close_connection(connection)
+
+    def _ask_after_doubtful(self, channel: Value, client: Value) -> None:
+        if self._doubtful:
+            channel.give(list(self._doubtful), client=client)
+            self._doubtful = {tag: left - 1 for tag, left in self._doubtful.items() if left > 1}
+
+
+class SentinelTransport(Transport):
+    """A connection to the Redis that sentinels name."""
+
+    default_port = 26379
+    Channel = SentinelChannel
+
+
+def _release(channel: Value, client: Value, name: str, said: str = "") -> None:
+    """Give back all that an owner has taken, and forget it; unless it has said something since."""
+    keys = [channel.key(scripts.OWNERS), channel.key(scripts.TAKEN + name)]
+    given = scripts.run(client, scripts.RELEASE, keys, [name, said])
+    if given and said:
+        owner = Owner.parse(name)
+        _log.warning("%d tasks go back to their queues: %s is gone", given, owner.shown if owner else name)
+
+
+def _mine() -> set[str]:
+    """Return the owners that the open connections of this process are."""
+    return {str(transport._owner) for transport in list(_transports) if transport._owner is not None}  # noqa: SLF001  a function of this class
+
+
+@contextmanager
+def _refusals_logged(channel: Value) -> Iterator[None]:
+    """Go on where Redis answers but does not do it, as when its memory is full: there is a next time."""
+    try:
+        yield
+    except channel.ResponseError as error:
+        _log.warning("cannot look after those who have taken tasks: %s", error)
+
+
+def _keep_transport(client: Value, transport: type[Transport]) -> None:
+    """Keep a connection with several addresses ours: Kombu goes by the next address's scheme."""
+    switch = client.switch
+
+    def switched(address: str) -> None:
+        switch(address)
+        client.transport_cls = transport
+
+    if client.alt:
+        client.switch = switched
