@@ -8,9 +8,10 @@ import msgspec
 import pytest
 
 from hotplate.errors import ExitCode
-from hotplate.supervisor import events
-from hotplate.supervisor.events import Event, ending
+from hotplate.supervisor import crewevents, events
+from hotplate.supervisor.events import Event
 from hotplate.supervisor.messages import Failure, Warmed
+from hotplate.supervisor.words import ending
 
 FAILURE = Failure("import app", "it is broken", "Mend it.", int(ExitCode.APP_IMPORT_FAILED), "line 1\nline 2")
 VALUES: dict[Any, object] = {int: 2, float: 1.5, str: "text", bool: True, Failure: FAILURE}
@@ -24,6 +25,8 @@ def sample(kind: type[Event]) -> Event:
         values[field.name] = VALUES.get(field.type, ("text", "more"))
         if field.name == "status":
             values[field.name] = -9
+        if field.name == "role":
+            values[field.name] = "tasks"
         if field.name == "warmed":
             values[field.name] = (Warmed("/", 0.25),)
     return kind(**values)
@@ -61,6 +64,30 @@ def test_an_event_can_be_told_to_a_program(kind: type[Event]) -> None:
         ),
         (events.Draining(1, 30.0, "x"), "Stopping (x): 1 worker may take 30 s to finish its requests"),
         (events.Draining(2, 30.0, "x"), "Stopping (x): 2 workers may take 30 s to finish their requests"),
+        (
+            events.Draining(1, 30.0, "x", tasks=True),
+            "Stopping (x): 1 worker and the tasks process may take 30 s to finish their requests and tasks",
+        ),
+        (
+            events.WorkerDied(slot=0, pid=7, status=-9, lived=2.0, role="tasks"),
+            "The tasks process (pid 7) was killed by SIGKILL after 2 s; replacing it",
+        ),
+        (
+            events.WorkerOverran(slot=0, pid=7, abandoned=1, role="tasks"),
+            (
+                "The tasks process (pid 7) ended with 1 unfinished task, which will run again: the grace period was"
+                " over (--grace)"
+            ),
+        ),
+        (
+            crewevents.TasksServing(workers=2, beat=True, seconds=1.0),
+            "Running tasks, 2 at once, and sending what is scheduled, after 1 s",
+        ),
+        (crewevents.TasksServing(workers=0, beat=True, seconds=1.0), "Sending what is scheduled, after 1 s"),
+        (
+            crewevents.TasksLeft(role="beat"),
+            "The new version has no schedule: the beat process finishes what it has and ends",
+        ),
     ],
 )
 def test_a_line_reads_as_a_sentence(event: Event, line: str) -> None:

@@ -20,6 +20,7 @@ class FakeWorker:
 
     def __init__(self, slot: int = 0, connections: int = 0) -> None:
         self.slot, self.pid, self.last_heard, self.dumped_at, self.condemned = slot, 100 + slot, 0.0, 0.0, False
+        self.role = "web"
         self.traffic, self.answered = Traffic(active_connections=connections), connections * 10
         self.signals: list[signal.Signals] = []
         self.told: list[object] = []
@@ -43,6 +44,8 @@ class FakeFleet:
     def __init__(self, *workers: FakeWorker, timeout: float = 30.0) -> None:
         self.settings = Settings(timeout=timeout)
         self.slots = [SimpleNamespace(current=worker) for worker in workers]
+        self.crew: list[Any] = []
+        self.dozing = False
         self.sockets = SimpleNamespace(spread=True)
         self.weights: dict[int, int] = {}
         self.paused = False
@@ -106,6 +109,35 @@ def test_patience_has_a_floor_and_can_be_endless(timeout: float, now: float) -> 
     worker = FakeWorker()
     pulse(FakeFleet(worker, timeout=timeout)).look(now)
     assert not worker.signals
+
+
+def test_a_process_that_runs_tasks_is_given_more_time() -> None:
+    """It has no requests that wait for it, and one that is killed begins its tasks anew."""
+    worker = FakeWorker()
+    fleet = FakeFleet()
+    fleet.crew = [SimpleNamespace(current=worker)]
+    looking = pulse(fleet)
+    looking.look(59.0)
+    assert not worker.signals
+    looking.look(61.0)
+    looking.look(61.6)
+    assert worker.signals == [signal.SIGUSR2, signal.SIGKILL]
+
+
+def test_a_machine_for_tasks_feeds_the_watchdog() -> None:
+    """Without web workers it is the tasks process that has to be there; beside sleeping ones, too."""
+    notifier = FakeNotifier()
+    fleet = FakeFleet()
+    fleet.crew = [SimpleNamespace(current=FakeWorker())]
+    looking = pulse(fleet, notifier)
+    looking.look(20.0)
+    assert notifier.fed == 1
+    fleet.slots = [SimpleNamespace(current=None)]
+    looking.look(40.0)
+    assert notifier.fed == 1
+    fleet.dozing = True
+    looking.look(40.1)
+    assert notifier.fed == 2
 
 
 def test_the_busiest_worker_is_told_to_shed() -> None:

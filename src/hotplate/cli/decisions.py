@@ -9,6 +9,7 @@ from hotplate.machine import Memory, sizing
 from hotplate.settings import SETTINGS, Resolved
 from hotplate.settings.secret import hidden
 from hotplate.settings.units import show_duration_roughly, show_size_roughly
+from hotplate.supervisor.crewevents import TasksDecided
 from hotplate.supervisor.events import GenerationImported, Listening, PreloadGivenUp, WorkerReady, WorkersDecided
 
 _WIDTH = 11
@@ -71,6 +72,20 @@ def of_threads(resolved: Resolved, kind: str) -> Decided:
 def of_workers(event: WorkersDecided, resolved: Resolved) -> Decided:
     """How many workers there are."""
     return Decided("workers", str(event.workers), _by(resolved, "workers") if event.why == "asked for" else event.why)
+
+
+def of_tasks(event: TasksDecided, resolved: Resolved) -> list[Decided]:
+    """How many tasks run at once, of which app, by which broker, and whether what is scheduled is sent from here."""
+    why = _by(resolved, "task_workers") if event.why == "asked for" else event.why
+    at_once = f"{event.workers} at once" if event.workers else "none run here"
+    known = f"{event.tasks} {'task' if event.tasks == 1 else 'tasks'} of {event.celery}"
+    told = [
+        Decided("tasks", at_once, "; ".join(filter(None, (why, known)))),
+        Decided("broker", event.broker, "" if event.origin == "embedded" else event.origin),
+    ]
+    if event.beat:
+        told.append(Decided("beat", "on", _by(resolved, "beat") or "the app has a schedule"))
+    return told
 
 
 def of_warmup(ready: list[WorkerReady], resolved: Resolved, *, preloaded: bool) -> Decided:

@@ -19,6 +19,7 @@ from hotplate.cli.ui import Look, clean
 from hotplate.errors import HotplateError
 from hotplate.machine import memory_limit
 from hotplate.settings import Resolved
+from hotplate.supervisor.crewevents import TasksDecided, TasksServing
 from hotplate.supervisor.events import (
     Draining,
     Event,
@@ -99,17 +100,17 @@ class TextJournal:
             case Listening():
                 self._decided(decisions.of_listening(event, self._resolved))
                 self._scribe.waiting(f"Importing {self._app}")
-            case PreloadGivenUp():
-                self._given_up = True
-                self._decided(decisions.of_refused_preload(event), "warning")
-            case GenerationImported():
+            case PreloadGivenUp() | GenerationImported():
                 self._imported(event)
             case WorkersDecided():
                 self._decided(decisions.of_workers(event, self._resolved))
                 self._scribe.waiting(f"Warming {event.workers} workers" if event.workers > 1 else "")
             case WorkerReady():
                 self._ready.append(event)
-            case Serving():
+            case TasksDecided():
+                for decided in decisions.of_tasks(event, self._resolved):
+                    self._decided(decided)
+            case Serving() | TasksServing():
                 self._serving(event)
             case Stopped() | Draining():
                 self._scribe.waiting("")
@@ -118,20 +119,27 @@ class TextJournal:
                 return False
         return True
 
-    def _imported(self, event: GenerationImported) -> None:
+    def _imported(self, event: PreloadGivenUp | GenerationImported) -> None:
+        if isinstance(event, PreloadGivenUp):
+            self._given_up = True
+            self._decided(decisions.of_refused_preload(event), "warning")
+            return
         self._preloaded = event.preloaded
         told = decisions.of_import(event)
         for decided in told if event.preloaded or not self._given_up else []:
             self._decided(decided)
+        if self._resolved.settings.only == "tasks":
+            self._scribe.waiting("Starting to run tasks")
+            return
         self._decided(decisions.of_threads(self._resolved, event.kind))
         self._decided(decisions.of_cache(self._resolved, event.release, event.release_why))
         first = "" if event.preloaded else "Importing the app and "
         self._scribe.waiting(f"{first}{'warming' if first else 'Warming'} the first worker")
 
-    def _serving(self, event: Serving) -> None:
+    def _serving(self, event: Serving | TasksServing) -> None:
         self._starting = False
         self._scribe.waiting("")
-        if self._ready:
+        if self._ready and isinstance(event, Serving):
             self._decided(decisions.of_warmup(self._ready, self._resolved, preloaded=self._preloaded))
             for decided in decisions.of_memory(self._ready, memory_limit()):
                 self._decided(decided)
@@ -170,7 +178,7 @@ class JsonJournal:
         name = fields.pop("type")
         detail = event.detail()
         self._line(event.level, name, event.line(), fields | ({"detail": detail} if detail else {}))
-        if isinstance(event, GenerationImported):
+        if isinstance(event, GenerationImported) and self._resolved.settings.only != "tasks":
             self._decided(decisions.of_threads(self._resolved, event.kind))
             self._decided(decisions.of_cache(self._resolved, event.release, event.release_why))
 

@@ -85,7 +85,8 @@ def _journal(resolved: Resolved) -> Iterator[Journal]:
             logger.removeHandler(handler)
 
 
-def _parameter(option: Option) -> click.Parameter:
+def parameter(option: Option) -> click.Parameter:
+    """Return a setting's option or argument as click has it."""
     names = [*option.flags, option.dest]
     match option.kind:
         case "argument":
@@ -97,4 +98,4 @@ def _parameter(option: Option) -> click.Parameter:
             return Flag(names, option.group, metavar=option.metavar, multiple=several, default=None, help=option.help)
 
 
-run = Command("run", run_app, help=_HELP, params=[_parameter(option) for option in options()], examples=_EXAMPLES)
+run = Command("run", run_app, help=_HELP, params=[parameter(option) for option in options()], examples=_EXAMPLES)

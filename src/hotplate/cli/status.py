@@ -15,15 +15,16 @@ from hotplate.errors import ExitCode
 
 if TYPE_CHECKING:
     from hotplate.cli.ui import Look
-    from hotplate.supervisor.report import StatusReport, WorkerReport
+    from hotplate.supervisor.report import CrewReport, StatusReport, TasksState, WorkerReport
 
 _HELP = """\
 Show how a running instance goes.
 
-There is a line per worker, and one for all of them together.
+There is a line per worker, and one for all of them together; below it a line for the process that runs tasks.
 
-Exits with 0 only when every worker is warm and serving (or asleep by --idle-timeout), with 14 when not, and with 11
-when no instance runs. Latency is from a request's arrival to its last byte; memory is what only that worker uses.
+Exits with 0 only when every worker, and who runs tasks, is warm and serving (or asleep by --idle-timeout), with 14 when
+not, and with 11 when no instance runs. Latency is from a request's arrival to its last byte; memory is what only that
+worker uses, for tasks together with the processes that run them.
 """
 _EXAMPLES = (
     Example("hotplate status", "the instance of this folder"),
@@ -37,6 +38,9 @@ _HEAD = (
     "restarts",
 )  # fmt: skip
 _STATE = 2
+_CREW_HEAD = (
+    "crew", "pid", "state", "age", "running", "done", "failed", "retried", "parked", "per minute", "memory", "restarts",
+)  # fmt: skip
 
 
 def show_status(name: str | None, folder: str | None, *, as_json: bool) -> int:
@@ -70,9 +74,8 @@ def lines(report: StatusReport, look: Look) -> Iterator[str]:
     from hotplate.settings.units import show_duration_roughly
 
     warm = sum(worker.state == "ready" for worker in report.workers)
-    told = (
-        f"{report.state.capitalize()}: {warm} of {report.slots} workers warm, up {show_duration_roughly(report.uptime)}"
-    )
+    who = f"{warm} of {report.slots} workers warm" if report.slots or not report.tasks else "tasks only"
+    told = f"{report.state.capitalize()}: {who}, up {show_duration_roughly(report.uptime)}"
     yield look.paint(told, "bold", "green" if report.healthy else "red")
     yield ""
     shared = "shared by the workers" if report.preloaded else "imported by each worker"
@@ -84,6 +87,8 @@ def lines(report: StatusReport, look: Look) -> Iterator[str]:
         "Workers": f"{report.slots}" + (f" ({report.workers_why})" if report.workers_why else ""),
         "Spread": report.steering,
         "Cache": _cache(report),
+        "Tasks": _tasks(report.tasks) if report.tasks else "",
+        "Broker": _broker(report.tasks) if report.tasks else "",
     }
     yield from (f"  {label:<11}{clean(fact)}" for label, fact in facts.items() if fact)
     if report.workers:
@@ -91,6 +96,38 @@ def lines(report: StatusReport, look: Look) -> Iterator[str]:
         head, *body = aligned([_HEAD, *map(_row, report.workers), _sums(report)], left=[_STATE])
         yield look.paint(head, "bold")
         yield from body
+    if report.tasks and report.tasks.crew:
+        yield ""
+        head, *body = aligned([_CREW_HEAD, *map(_crew_row, report.tasks.crew)], left=[0, _STATE])
+        yield look.paint(head, "bold")
+        yield from body
+
+
+def _tasks(tasks: TasksState) -> str:
+    at_once = f"{tasks.workers} at once ({tasks.workers_why})" if tasks.workers else "none run here"
+    known = f"{tasks.known} {'task' if tasks.known == 1 else 'tasks'} of {tasks.celery}"
+    return f"{at_once}; {known}{'; with a schedule' if tasks.beat else ''}"
+
+
+def _broker(tasks: TasksState) -> str:
+    problem = next((each.tally.problem for each in tasks.crew if each.state == "ready" and each.tally.problem), "")
+    return tasks.broker + (f": {problem}; waiting for it" if problem else "")
+
+
+def _crew_row(process: CrewReport) -> tuple[str, ...]:
+    from hotplate.settings.units import show_duration_roughly
+
+    tally = process.tally
+    counts = (len(tally.running), tally.succeeded, tally.failed, tally.retried, tally.parked, tally.rates.succeeded)
+    return (
+        process.role,
+        str(process.pid),
+        process.state,
+        show_duration_roughly(process.age),
+        *(map(str, counts) if process.role == "tasks" else "-" * len(counts)),
+        _memory(process.private),
+        str(process.restarts),
+    )
 
 
 def _cache(report: StatusReport) -> str:

@@ -56,6 +56,30 @@ def workers(cores: Cores, memory: Memory, per_worker: int, base: int, asked: int
     return Decision(cores.count, cores.reason)
 
 
+def tasks(cores: Cores, memory: Memory, per_task: int, base: int, asked: int | Literal["auto"] = "auto") -> Decision:
+    """Decide how many tasks to run at once: one per core, as far as memory goes, and at least one.
+
+    Args:
+        cores: what we may use of the machine; requests come first, since tasks run at a lower priority.
+        memory: what we may use of its memory.
+        per_task: private bytes of a process that runs them, and of the one that hands them out; 0 if not known.
+        base: bytes taken by everything else.
+        asked: the number the user wants; it is honoured with a warning when memory does not suffice.
+
+    Example:
+        >>> tasks(Cores(4, "4 cores: affinity 4"), Memory(10**9, "..."), 10**8, 5 * 10**8).value
+        3
+    """
+    fitting = fit(memory, per_task, base + per_task)
+    if asked != "auto":
+        too_many = fitting is not None and asked > fitting
+        return Decision(asked, "asked for", _too_many_tasks(asked, per_task, memory) if too_many else "")
+    if fitting is None or fitting >= cores.count:
+        return Decision(cores.count, cores.reason)
+    why = f"as many as fit into memory beside the web workers; {cores.reason}"
+    return Decision(fitting, why) if fitting else Decision(1, why, _too_many_tasks(1, per_task, memory))
+
+
 def fit(memory: Memory, per_worker: int, base: int) -> int | None:
     """Return how many workers fit into memory: floor((limit * 0.9 - base) / per worker); None if not measured.
 
@@ -91,6 +115,15 @@ def _too_many(asked: int, fitting: int, memory: Memory, per_worker: int) -> str:
     return (
         f"{asked} workers of {show_size_roughly(per_worker)} each do not fit into memory ({memory.reason}), "
         f"{fitting} would: the kernel may kill them. Try --workers {fitting}."
+    )
+
+
+def _too_many_tasks(count: int, per_task: int, memory: Memory) -> str:
+    what = "1 task at a time does" if count == 1 else f"{count} tasks at once do"
+    return (
+        f"{what} not fit into memory beside the web workers ({memory.reason}; {show_size_roughly(per_task)} for each"
+        " process): the kernel may kill some. Try fewer --workers, or --task-workers 0 and `hotplate tasks run` on"
+        " another machine."
     )
 
 

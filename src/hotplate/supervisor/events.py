@@ -6,13 +6,13 @@ Durations are seconds, sizes bytes. `level` is "info", "warning" or "error"; `de
 
 from __future__ import annotations
 
-import signal
 from typing import ClassVar, Literal
 
 import msgspec
 
 from hotplate.settings.units import show_size_roughly
-from hotplate.supervisor.messages import Failure, Warmed
+from hotplate.supervisor.messages import Failure, Role, Warmed
+from hotplate.supervisor.words import ending, first, took, who, workers
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -70,7 +70,7 @@ class GenerationImported(Event, frozen=True):
 
     def __str__(self) -> str:
         what = " ".join(each for each in (self.framework, self.kind) if each)
-        shared = f"imported in {_took(self.seconds)}, once for all workers ({self.why})"
+        shared = f"imported in {took(self.seconds)}, once for all workers ({self.why})"
         return f"App {self.app}{f' ({what})' if what else ''}: {shared if self.preloaded else self.why}"
 
 
@@ -112,14 +112,14 @@ class WorkerReady(Event, frozen=True):
     seconds: float
     private: int
     warmed: tuple[Warmed, ...]
+    role: Role = "web"
 
     def __str__(self) -> str:
-        warmed = ", ".join(f"{each.what} {_took(each.seconds)}" for each in self.warmed)
+        warmed = ", ".join(f"{each.what} {took(each.seconds)}" for each in self.warmed)
         memory = f", {show_size_roughly(self.private)} of its own" if self.private else ""
-        return (
-            f"Worker {self.slot} ready after {_took(self.seconds)} (pid {self.pid}{memory}"
-            f"{f'; warm: {warmed}' if warmed else ''})"
-        )
+        name = first(who(self.role, self.slot)) + ("" if self.role == "web" else " is")
+        facts = f"pid {self.pid}{memory}{f'; warm: {warmed}' if warmed else ''}"
+        return f"{name} ready after {took(self.seconds)} ({facts})"
 
 
 class Serving(Event, frozen=True):
@@ -131,8 +131,8 @@ class Serving(Event, frozen=True):
 
     def __str__(self) -> str:
         return (
-            f"Serving on {', '.join(self.addresses)} with {self.workers} warm {_workers(self.workers)}"
-            f" after {_took(self.seconds)}"
+            f"Serving on {', '.join(self.addresses)} with {self.workers} warm {workers(self.workers)}"
+            f" after {took(self.seconds)}"
         )
 
 
@@ -145,11 +145,13 @@ class WorkerDied(Event, frozen=True):
     status: int | None
     lived: float
     out_of_memory: bool = False
+    role: Role = "web"
 
     def __str__(self) -> str:
         cause = " by the kernel, for lack of memory," if self.out_of_memory else ""
         return (
-            f"Worker {self.slot} (pid {self.pid}) {ending(self.status)}{cause} after {_took(self.lived)}; replacing it"
+            f"{first(who(self.role, self.slot))} (pid {self.pid}) {ending(self.status)}{cause} after"
+            f" {took(self.lived)}; replacing it"
         )
 
 
@@ -160,9 +162,11 @@ class CrashLoop(Event, frozen=True):
     slot: int
     deaths: int
     wait: float
+    role: Role = "web"
 
     def __str__(self) -> str:
-        return f"Worker {self.slot} died {self.deaths} times in short order; the next one starts in {_took(self.wait)}"
+        name = first(who(self.role, self.slot))
+        return f"{name} died {self.deaths} times in short order; the next one starts in {took(self.wait)}"
 
 
 class BootRefused(Event, frozen=True):
@@ -171,6 +175,7 @@ class BootRefused(Event, frozen=True):
     level = "error"
     slot: int
     failure: Failure
+    role: Role = "web"
 
     def __str__(self) -> str:
         return str(self.failure.error())
@@ -188,7 +193,7 @@ class RequestHung(Event, frozen=True):
 
     def __str__(self) -> str:
         return (
-            f"{self.request} ran for {_took(self.seconds)} and was ended (--timeout); worker"
+            f"{self.request} ran for {took(self.seconds)} and was ended (--timeout); worker"
             f" {self.slot} (pid {self.pid}) finishes its other requests and is replaced"
         )
 
@@ -200,10 +205,11 @@ class WorkerStuck(Event, frozen=True):
     slot: int
     pid: int
     silent: float
+    role: Role = "web"
 
     def __str__(self) -> str:
         return (
-            f"Worker {self.slot} (pid {self.pid}) gave no sign of life for {_took(self.silent)}"
+            f"{first(who(self.role, self.slot))} (pid {self.pid}) gave no sign of life for {took(self.silent)}"
             " (its event loop or the GIL is held): killed, after its stacks went to the log"
         )
 
@@ -214,9 +220,10 @@ class WorkerOutgrown(Event, frozen=True):
     slot: int
     pid: int
     why: str
+    role: Role = "web"
 
     def __str__(self) -> str:
-        return f"Worker {self.slot} (pid {self.pid}) is recycled: {self.why}"
+        return f"{first(who(self.role, self.slot))} (pid {self.pid}) is recycled: {self.why}"
 
 
 class WorkerMisbehaved(Event, frozen=True):
@@ -226,20 +233,28 @@ class WorkerMisbehaved(Event, frozen=True):
     slot: int
     pid: int
     what: str
+    role: Role = "web"
 
     def __str__(self) -> str:
-        return f"Worker {self.slot} (pid {self.pid}) was killed: {self.what}"
+        return f"{first(who(self.role, self.slot))} (pid {self.pid}) was killed: {self.what}"
 
 
 class WorkerOverran(Event, frozen=True):
-    """A draining worker left requests unfinished."""
+    """A draining worker left requests unfinished, or tasks, which go back to the broker."""
 
     level = "warning"
     slot: int
     pid: int
     abandoned: int
+    role: Role = "web"
 
     def __str__(self) -> str:
+        if self.role != "web":
+            tasks = f"{self.abandoned} unfinished {'task' if self.abandoned == 1 else 'tasks'}, which will run again"
+            return (
+                f"{first(who(self.role, self.slot))} (pid {self.pid}) ended"
+                f"{f' with {tasks}' if self.abandoned else ' late'}: the grace period was over (--grace)"
+            )
         requests = f"{self.abandoned} unfinished {'request' if self.abandoned == 1 else 'requests'}"
         left = requests if self.abandoned else "connections or threads of the app still open"
         return f"Worker {self.slot} (pid {self.pid}) ended with {left}: the grace period was over (--grace)"
@@ -268,7 +283,7 @@ class GenerationRefused(Event, frozen=True):
     wait: float
 
     def __str__(self) -> str:
-        return f"{self.failure.error()} Trying again in {_took(self.wait)}."
+        return f"{self.failure.error()} Trying again in {took(self.wait)}."
 
 
 class Reloading(Event, frozen=True):
@@ -289,8 +304,8 @@ class Reloaded(Event, frozen=True):
 
     def __str__(self) -> str:
         return (
-            f"Reloaded: generation {self.generation} serves with {self.workers} warm {_workers(self.workers)}"
-            f" after {_took(self.seconds)}"
+            f"Reloaded: generation {self.generation} serves with {self.workers} warm {workers(self.workers)}"
+            f" after {took(self.seconds)}"
         )
 
 
@@ -329,7 +344,7 @@ class Asleep(Event, frozen=True):
     idle: float
 
     def __str__(self) -> str:
-        return f"No request for {_took(self.idle)} (--idle-timeout): workers stopped, the next connection starts them"
+        return f"No request for {took(self.idle)} (--idle-timeout): workers stopped, the next connection starts them"
 
 
 class Woken(Event, frozen=True):
@@ -345,12 +360,16 @@ class Draining(Event, frozen=True):
     workers: int
     grace: float
     why: str
+    tasks: bool = False
 
     def __str__(self) -> str:
+        count = self.workers + self.tasks
+        names = [f"{self.workers} {workers(self.workers)}"] * bool(self.workers) + ["the tasks process"] * self.tasks
+        what = ["requests"] * bool(self.workers) + ["tasks"] * self.tasks
         return (
-            f"Stopping ({self.why}): {self.workers} {_workers(self.workers)} may take"
-            f" {_took(self.grace)} to finish {'its' if self.workers == 1 else 'their'} requests"
-        )
+            f"Stopping ({self.why}): {' and '.join(names) or 'nobody'} may take {took(self.grace)} to finish"
+            f" {'its' if count == 1 else 'their'} {' and '.join(what)}"
+        ).rstrip()
 
 
 class Stopped(Event, frozen=True):
@@ -360,38 +379,5 @@ class Stopped(Event, frozen=True):
     killed: int
 
     def __str__(self) -> str:
-        killed = f"; {self.killed} {_workers(self.killed)} had to be killed" if self.killed else ""
-        return f"Stopped after {_took(self.seconds)}{killed}"
-
-
-def ending(status: int | None) -> str:
-    """Return a process's end in words.
-
-    Args:
-        status: as of `os.waitstatus_to_exitcode`; None if not known.
-
-    Example:
-        >>> ending(-9), ending(3), ending(None)
-        ('was killed by SIGKILL', 'ended with exit status 3', 'ended')
-    """
-    if status is None:
-        return "ended"
-    if status >= 0:
-        return f"ended with exit status {status}"
-    try:
-        return f"was killed by {signal.Signals(-status).name}"
-    except ValueError:
-        return f"was killed by signal {-status}"
-
-
-def _workers(count: int) -> str:
-    return "worker" if count == 1 else "workers"
-
-
-def _took(seconds: float) -> str:
-    """Return a duration as people say it: three digits at most."""
-    if seconds < 1:
-        return f"{seconds * 1000:.0f} ms"
-    if seconds < 100:
-        return f"{seconds:.1f}".removesuffix(".0") + " s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f}".removesuffix(".0") + " h"
+        killed = f"; {self.killed} {workers(self.killed)} had to be killed" if self.killed else ""
+        return f"Stopped after {took(self.seconds)}{killed}"

@@ -1,5 +1,7 @@
 """The fleet: slots, the generation that fills them, and what happens when a process is lost.
 
+Web slots have listeners; beside them are the crew's, which run tasks and send what is scheduled, and have none.
+
 The rules: a slot without a worker is filled at once, from the generation in force; a worker that is to go leaves only
 when another serves its slot; what comes late to a slot that is served meanwhile is sent away.
 """
@@ -14,6 +16,7 @@ from collections.abc import Coroutine
 from hotplate.errors import HotplateError
 from hotplate.settings import Settings
 from hotplate.supervisor.backoff import Backoff
+from hotplate.supervisor.crewevents import BrokerAway, BrokerBack, TasksDecided
 from hotplate.supervisor.events import (
     BootRefused,
     Caution,
@@ -27,7 +30,7 @@ from hotplate.supervisor.events import (
     WorkerOverran,
 )
 from hotplate.supervisor.generationlink import GenerationLink
-from hotplate.supervisor.messages import Drained, Failure, FromWorker, Hung, Outgrown
+from hotplate.supervisor.messages import Beat, Drained, Failure, FromWorker, Hung, Outgrown
 from hotplate.supervisor.nursery import Emit, Nursery
 from hotplate.supervisor.process import oom_kills
 from hotplate.supervisor.slots import Slot
@@ -57,10 +60,13 @@ class Fleet:
         self.nursery = nursery
         self.emit = emit
         self.slots: list[Slot] = []
+        self.crew: list[Slot] = []
+        self.tasks: TasksDecided | None = None  # how the app's tasks are run; None if it has none
         self.leaving: dict[int, Slot] = {}  # removed slots whose workers have not ended yet
         self.generation: GenerationLink | None = None
         self.why = ""  # so many slots
         self.paused = True  # not started, asleep or stopping: nobody is replaced
+        self.dozing = False  # the web workers sleep, and the crew does not
         self.reloading = False
         self.changing = asyncio.Lock()  # held by what changes every slot or their number
         self.weights: dict[int, int] = {}
@@ -69,11 +75,16 @@ class Fleet:
         self._usable = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
 
+    @property
+    def every(self) -> list[Slot]:
+        """All slots, those of the crew too."""
+        return [*self.slots, *self.crew]
+
     # Seats
 
     def seat(self, slot: Slot, worker: WorkerLink) -> None:
         """Have `worker`, which is ready, serve `slot`; who served it before drains."""
-        before, slot.current = slot.current, worker
+        before = slot.seat(worker)
         self.steer()
         if before:
             before.drain(self.settings.grace)
@@ -82,7 +93,7 @@ class Fleet:
 
     async def boot(self, slot: Slot, generation: GenerationLink) -> WorkerLink:
         """Return a warm worker for `slot`; see `Nursery.worker`."""
-        return await self.nursery.worker(slot.index, generation, self)
+        return await self.nursery.worker(slot, generation, self)
 
     def steer(self) -> None:
         """Send new connections only where somebody serves, and promptly where possible.
@@ -126,24 +137,35 @@ class Fleet:
                 self._replace(worker)
             case Outgrown():
                 if not worker.leaving:
-                    self.emit(WorkerOutgrown(slot=worker.slot, pid=worker.pid, why=fact.why))
+                    self.emit(WorkerOutgrown(slot=worker.slot, pid=worker.pid, why=fact.why, role=worker.role))
                 self._replace(worker)
             case Drained() if fact.abandoned:
-                self.emit(WorkerOverran(slot=worker.slot, pid=worker.pid, abandoned=fact.abandoned))
+                self.emit(WorkerOverran(slot=worker.slot, pid=worker.pid, abandoned=fact.abandoned, role=worker.role))
+            case Beat() if fact.tasks:
+                self._hear_of_broker(worker)
+
+    def _hear_of_broker(self, worker: WorkerLink) -> None:
+        tally = worker.tally
+        if tally.broker == "waiting" and tally.problem and not worker.broker_away:
+            worker.broker_away = True
+            self.emit(BrokerAway(pid=worker.pid, problem=tally.problem))
+        elif tally.broker == "connected" and worker.broker_away:
+            worker.broker_away = False
+            self.emit(BrokerBack(pid=worker.pid))
 
     def misbehaved(self, worker: WorkerLink, what: str) -> None:
         """Say that a worker made no sense; its link kills it, and `lost` follows."""
-        self.emit(WorkerMisbehaved(slot=worker.slot, pid=worker.pid, what=what))
+        self.emit(WorkerMisbehaved(slot=worker.slot, pid=worker.pid, what=what, role=worker.role))
 
     def overran(self, worker: WorkerLink) -> None:
         """Say that a worker did not end in time; its link kills it."""
         self._killed += 1
-        self.emit(WorkerOverran(slot=worker.slot, pid=worker.pid, abandoned=worker.traffic.in_flight))
+        self.emit(WorkerOverran(slot=worker.slot, pid=worker.pid, abandoned=worker.in_progress, role=worker.role))
 
     def lost(self, worker: WorkerLink) -> None:
         """Fill the slot of a lost worker."""
-        self.nursery.bury(worker, lambda: self._close_left(worker.slot))
-        slot = next((slot for slot in self.slots if slot.current is worker), None)
+        self.nursery.bury(worker, self.close_unused)
+        slot = self._slot_of(worker)
         if slot is None:
             return
         slot.vacate()
@@ -169,7 +191,7 @@ class Fleet:
     async def _fill(self, slot: Slot) -> None:
         while self._wants(slot):
             if slot.wait:
-                self.emit(CrashLoop(slot=slot.index, deaths=slot.backoff.deaths, wait=slot.wait))
+                self.emit(CrashLoop(slot=slot.index, deaths=slot.backoff.deaths, wait=slot.wait, role=slot.role))
                 wait, slot.wait = slot.wait, 0.0
                 await asyncio.sleep(wait)
                 continue
@@ -178,17 +200,21 @@ class Fleet:
                 worker = await self.boot(slot, generation)
             except HotplateError as error:
                 if generation.usable:
-                    self.emit(BootRefused(slot=slot.index, failure=Failure.of(error)))
+                    self.emit(BootRefused(slot=slot.index, failure=Failure.of(error), role=slot.role))
                     slot.wait = max(slot.refused(), _LEAST_WAIT)
                 continue
-            slot.restarts += 1
+            slot.restarts += slot.seated
             if self._wants(slot):
                 self.seat(slot, worker)
             else:
                 worker.drain(self.settings.grace)
 
     def _wants(self, slot: Slot) -> bool:
-        return slot in self.slots and slot.current is None and not self.paused
+        wanted = slot in self.crew if self.dozing else slot in self.every
+        return wanted and slot.current is None and not self.paused
+
+    def _slot_of(self, worker: WorkerLink) -> Slot | None:
+        return next((slot for slot in self.every if slot.current is worker), None)
 
     async def usable_generation(self) -> GenerationLink:
         """Return the generation in force, waiting for one if there is none."""
@@ -198,7 +224,7 @@ class Fleet:
         return self.generation
 
     def _replace(self, worker: WorkerLink) -> None:
-        slot = next((slot for slot in self.slots if slot.current is worker), None)
+        slot = self._slot_of(worker)
         if slot and not worker.leaving and not self.paused:
             worker.leaving = True
             self.run(self._relieve(slot, worker))
@@ -206,14 +232,14 @@ class Fleet:
     async def _relieve(self, slot: Slot, worker: WorkerLink) -> None:
         """Replace a worker that still serves; until another is ready it goes on."""
         backoff = Backoff()
-        while slot in self.slots and slot.current is worker and not self.paused:
+        while slot in self.every and slot.current is worker and not self.paused:
             try:
                 relief = await self.boot(slot, await self.usable_generation())
             except HotplateError as error:
-                self.emit(BootRefused(slot=slot.index, failure=Failure.of(error)))
+                self.emit(BootRefused(slot=slot.index, failure=Failure.of(error), role=slot.role))
                 await asyncio.sleep(max(_LEAST_WAIT, backoff.died(0.0, served=False)))
                 continue
-            if slot in self.slots and slot.current in {worker, None}:
+            if slot in self.every and slot.current in {worker, None}:
                 slot.restarts += 1
                 self.seat(slot, relief)
             else:
@@ -232,7 +258,7 @@ class Fleet:
                 wait = max(_LEAST_WAIT, backoff.died(0.0, served=False))
                 self.emit(GenerationRefused(failure=Failure.of(error), wait=wait))
                 await asyncio.sleep(wait)
-        for slot in list(self.slots):
+        for slot in self.every:
             worker = slot.current
             if worker and worker.generation is not self.generation and not worker.leaving:
                 worker.leaving = True
@@ -240,11 +266,20 @@ class Fleet:
 
     async def _succeed(self, slot: Slot, worker: WorkerLink) -> None:
         """Say how a worker died, and have its slot filled: at once, unless it is a crash loop."""
-        lived, served = worker.lived, worker.traffic.requests > 0
+        lived, served = worker.lived, worker.has_served
         status = await worker.process.status(_TO_TELL) if worker.process else None
         before, self._oom_kills = self._oom_kills, oom_kills()
         out_of_memory = status == -signal.SIGKILL and self._oom_kills > before
-        self.emit(WorkerDied(slot=worker.slot, pid=worker.pid, status=status, lived=lived, out_of_memory=out_of_memory))
+        self.emit(
+            WorkerDied(
+                slot=worker.slot,
+                pid=worker.pid,
+                status=status,
+                lived=lived,
+                out_of_memory=out_of_memory,
+                role=worker.role,
+            )
+        )
         # Killed by neither the kernel nor us, it was somebody's hand, and the next one has no reason to die.
         if status != -signal.SIGKILL or out_of_memory or worker.condemned:
             slot.died(lived, served=served)
@@ -272,19 +307,12 @@ class Fleet:
         self.steer()
         return slot
 
-    def _close_left(self, index: int) -> None:
+    def close_unused(self) -> None:
         """Close the listeners of removed slots that nobody uses, from the highest down (their order is their index)."""
-        if index not in self.leaving:
-            return
-        in_use = {worker.slot for worker in self.nursery.workers}
+        in_use = {worker.slot for worker in self.nursery.workers if worker.role == "web"}
         while self.leaving and (highest := max(self.leaving)) not in in_use and not self.leaving[highest].current:
             del self.leaving[highest]
             self.sockets.close_last()
-
-    def close_unused(self) -> None:
-        """Close what `close_slot` left open for nobody."""
-        for index in sorted(self.leaving, reverse=True):
-            self._close_left(index)
 
     # The end
 
@@ -312,10 +340,19 @@ class Fleet:
         await asyncio.sleep(0)
         for worker in list(self.nursery.workers):
             worker.drain(grace)
-        for slot in self.slots:
+        for slot in self.every:
             slot.vacate()
         for generation in list(self.nursery.generations):
             generation.retire()
+
+    def doze(self, grace: float) -> None:
+        """Have every web worker finish and end, while the crew goes on; returns at once."""
+        self.dozing = True
+        for slot in self.slots:
+            slot.stop_filling()
+            slot.vacate()
+        for worker in [worker for worker in self.nursery.workers if worker.role == "web"]:
+            worker.drain(grace)
 
     async def stop(self, grace: float) -> int:
         """End everything within `grace` seconds; returns how many workers had to be killed."""

@@ -29,7 +29,7 @@ from hotplate.apps.fingerprint import Release
 from hotplate.apps.target import Target
 from hotplate.database import pools
 from hotplate.errors import ExitCode, HotplateError
-from hotplate.supervisor import forksafety, inherit, logs, releasing, worker
+from hotplate.supervisor import crew, forksafety, inherit, logs, releasing, tasked, worker
 from hotplate.supervisor.channel import Channel, Closed
 from hotplate.supervisor.job import GatewayFactory, Job
 from hotplate.supervisor.messages import (
@@ -46,6 +46,8 @@ from hotplate.supervisor.mold import Birth, Mold, Orders
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
+    from hotplate.tasks.found import Found
+
 _log = logging.getLogger("hotplate.generation")
 
 # What every worker needs, imported here once: 100 ms less for each (measured: Granian 43, uvloop 13, asyncio 36).
@@ -56,12 +58,16 @@ Line = Channel[FromGeneration, ToGeneration]
 
 
 class Preloaded(NamedTuple):
-    """What the import left: the app (None if each worker is to import it), its engines, what speaks against a fork."""
+    """What the import left: the app (None if each worker is to import it), its engines, what speaks against a fork.
+
+    `found` is its tasks.
+    """
 
     app: load.LoadedApp | None
     engines: Sequence[Engine]
     doubts: tuple[str, ...]
     release: Release | None = None
+    found: Found | None = None
 
 
 def main(argv: Sequence[str] | None = None, serving: Callable[[], GatewayFactory] | None = None) -> None:
@@ -124,8 +130,13 @@ class _Generation:
         self._line.send(self._imported(title, preloaded, time.monotonic() - began))
 
         def work(birth: Birth) -> NoReturn:
-            inherit.renew(f"hotplate: worker {birth.slot} {title}", preloaded.engines)
-            worker.main(Job(birth, self._settings, found.target, self._cwd, preloaded.app, preloaded.release), factory)
+            app, engines, _, release, tasks = preloaded
+            job = Job(birth, self._settings, found.target, self._cwd, app, release, tasks, engines)
+            if birth.order.role == "web":
+                inherit.renew(f"hotplate: worker {birth.slot} {title}", engines)
+                worker.main(job, factory)
+            inherit.renew(f"hotplate: {birth.order.role} {title}", engines)
+            crew.main(job)
 
         Mold(self._line, work).run(orders)
 
@@ -135,6 +146,9 @@ class _Generation:
             app, release = releasing.loaded(target, self._cwd, self._settings.release)
         for warning in app.warnings:
             _log.warning("%s", warning)
+        tasks = tasked.look(app)
+        if tasks:
+            tasked.prepare(tasks)
         engines = pools.find()
         pools.close_idle(engines)
         doubts = forksafety.findings(before, started)
@@ -142,7 +156,7 @@ class _Generation:
             _log.warning(
                 "Workers are forked from the imported app (preload is on) although it has %s", "; ".join(doubts)
             )
-        return Preloaded(app, engines, doubts, release)
+        return Preloaded(app, engines, doubts, release, tasks)
 
     def _imported(self, title: str, preloaded: Preloaded, seconds: float) -> Imported:
         app, release = preloaded.app, preloaded.release
@@ -151,7 +165,8 @@ class _Generation:
             return Imported(title, "", "", seconds, preloaded=False, why=f"each worker imports it: {reason}")
         why = f"preload is on, despite {'; '.join(preloaded.doubts)}" if preloaded.doubts else "safe to fork"
         told = Imported(title, app.kind, app.framework or "", seconds, preloaded=True, why=why)
-        return msgspec.structs.replace(told, release=release.text, release_why=release.why)
+        tasks = tasked.told(preloaded.found)
+        return msgspec.structs.replace(told, release=release.text, release_why=release.why, tasks=tasks)
 
 
 def _first_orders(line: Line) -> Orders:

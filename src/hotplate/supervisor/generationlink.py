@@ -13,8 +13,7 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
-from hotplate.settings import Settings
-from hotplate.settings import folder
+from hotplate.settings import Settings, folder
 from hotplate.supervisor.channel import Channel, Closed
 from hotplate.supervisor.messages import (
     Configure,
@@ -27,6 +26,7 @@ from hotplate.supervisor.messages import (
     PreloadRefused,
     Reaped,
     Retire,
+    TasksFound,
     ToGeneration,
 )
 from hotplate.supervisor.process import Process, Reaper, read_out
@@ -80,6 +80,7 @@ class GenerationLink:
         self.number = number
         self.preload = preload
         self.outcome: asyncio.Future[Imported | Failure | PreloadRefused | None] = self._loop.create_future()
+        self.tasks: TasksFound | None = None  # known after the import, or without preload from the first worker
         self.retired = False
         self.gone = False
         self._reaper = reaper
@@ -102,14 +103,14 @@ class GenerationLink:
         """Whether workers can be forked from it."""
         return not self.gone and not self.retired and self.outcome.done()
 
-    def fork(self, slot: int, serial: int, listeners: Sequence[socket.socket], told: Listens) -> WorkerLink:
-        """Have a worker forked for `slot`."""
+    def fork(self, order: Fork, listeners: Sequence[socket.socket], told: Listens) -> WorkerLink:
+        """Have a worker forked."""
         ours, theirs = socket.socketpair()
         with theirs:
-            worker = WorkerLink(slot, serial, self, ours, told)
-            self._workers[serial] = worker
+            worker = WorkerLink(order, self, ours, told)
+            self._workers[order.serial] = worker
             descriptors = [*(listener.fileno() for listener in listeners), theirs.fileno()]
-            self._tell(Fork(slot, serial, len(listeners)), descriptors)
+            self._tell(order, descriptors)
         return worker
 
     def retire(self) -> None:
@@ -148,7 +149,10 @@ class GenerationLink:
 
     def _take(self, fact: FromGeneration) -> None:
         match fact:
-            case Imported() | PreloadRefused():
+            case Imported():
+                self.tasks = fact.tasks
+                self._settle(fact)
+            case PreloadRefused():
                 self._settle(fact)
             case ImportFailed(failure):
                 self._settle(failure)

@@ -32,7 +32,10 @@ class Idling:
         async with self._fleet.changing:
             self._reporter.asleep = True
             self._fleet.emit(Asleep(idle=idle))
-            await self._fleet.rest(self._fleet.settings.grace)
+            if self._fleet.crew:  # what is scheduled, or sent by others, asks for no connection
+                self._fleet.doze(self._fleet.settings.grace)
+            else:
+                await self._fleet.rest(self._fleet.settings.grace)
             await asyncio.sleep(_PARKING)
             loop = asyncio.get_running_loop()
             for listener in self._fleet.sockets.all():
@@ -51,8 +54,11 @@ class Idling:
         self._reporter.asleep = False
         self.forget()
         self._fleet.emit(Woken())
-        self._fleet.paused = False
-        self._fleet.run(self._recover())
+        if self._fleet.dozing:
+            self._fleet.dozing = False
+        else:
+            self._fleet.paused = False
+            self._fleet.run(self._recover())
         for slot in self._fleet.slots:
             self._fleet.fill(slot)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from hotplate.apps.fingerprint import Release
 from hotplate.apps.load import LoadedApp
@@ -14,6 +14,11 @@ from hotplate.gateway.traffic import Traffic
 from hotplate.settings import Settings
 from hotplate.supervisor.mold import Birth
 from hotplate.supervisor.warming import Rehearses
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+    from hotplate.tasks.found import Found
 
 
 class Request(Protocol):
@@ -42,7 +47,18 @@ GatewayFactory = Callable[[LoadedApp, Settings], Serves]
 
 
 class Job(NamedTuple):
-    """What a worker is to do; `app` and `release` are None where it has to import `target` itself, in `cwd`."""
+    """What a worker is to do.
+
+    Args:
+        birth: how it came into the world.
+        settings: what it is to serve by.
+        target: the app.
+        cwd: where that is looked for.
+        app: the same, imported; None where the worker has to import it itself.
+        release: version of the code; None before the import.
+        found: the app's tasks; None if it has none, and before the import.
+        engines: the SQLAlchemy engines that existed before the fork.
+    """
 
     birth: Birth
     settings: Settings
@@ -50,3 +66,5 @@ class Job(NamedTuple):
     cwd: Path
     app: LoadedApp | None
     release: Release | None = None
+    found: Found | None = None
+    engines: Sequence[Engine] = ()

@@ -1,17 +1,22 @@
-"""The start: import, the first worker, what it says about the number of workers, then the others."""
+"""The start: import, the first worker, what it says about the number of workers, then the others.
+
+The crew is decided on here, and started when the web workers serve; on a machine for tasks it is all there is.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import os
-from contextlib import suppress
 
 import psutil
 
 from hotplate.machine import Decision, effective_cores, memory_limit, private, pss, sizing
+from hotplate.settings import Settings
+from hotplate.supervisor import crewing, tasked
 from hotplate.supervisor.events import Caution, WorkersDecided
 from hotplate.supervisor.fleet import Fleet
 from hotplate.supervisor.generationlink import GenerationLink
+from hotplate.supervisor.messages import Imported, TasksFound
 from hotplate.supervisor.slots import Slot
 from hotplate.supervisor.workerlink import WorkerLink
 
@@ -25,16 +30,25 @@ async def launch(fleet: Fleet) -> None:
     generation = await fleet.nursery.generation(fleet.generation_lost)
     fleet.paused = False
     fleet.adopt(generation)
+    if fleet.settings.only == "tasks":
+        await _launch_crew(fleet, generation)
+    else:
+        await _launch_web(fleet, generation)
+
+
+async def _launch_web(fleet: Fleet, generation: GenerationLink) -> None:
     first = fleet.open_slot()
     fleet.send_to({first.index: 1})  # before others listen, so that nobody waits for them
     worker = await fleet.boot(first, generation)
     fleet.sockets.listen()
     fleet.seat(first, worker)
-    decision = decide(fleet.settings.workers, worker)
+    base = _base(worker)
+    decision = decide(fleet.settings, worker, base, has_tasks=generation.tasks is not None)
     fleet.why = decision.why
     fleet.emit(WorkersDecided(workers=decision.value, why=decision.why))
     if decision.warning:
         fleet.emit(Caution(text=decision.warning))
+    crewing.decide(fleet, generation.tasks, worker.private, base + decision.value * worker.private)
     others = [fleet.open_slot() for _ in range(decision.value - 1)]
     try:
         async with asyncio.TaskGroup() as group:
@@ -48,18 +62,55 @@ async def _occupy(fleet: Fleet, slot: Slot, generation: GenerationLink) -> None:
     fleet.seat(slot, await fleet.boot(slot, generation))
 
 
-def decide(asked: int, worker: WorkerLink) -> Decision:
+async def _launch_crew(fleet: Fleet, generation: GenerationLink) -> None:
+    """Start what runs tasks, and nothing else.
+
+    Raises:
+        HotplateError: the app has none, or their process does not start.
+    """
+    link = generation.outcome.result()
+    unknown = isinstance(link, Imported) and not link.preloaded  # until its first process has imported the app
+    if generation.tasks is None and not unknown:
+        raise tasked.nothing(link.app if isinstance(link, Imported) else fleet.settings.target)
+    found = generation.tasks or TasksFound("", 0, schedule=False, broker="")
+    if not unknown:
+        crewing.decide(fleet, found)
+    tasks = crewing.at_once(fleet.settings, found).value
+    if fleet.settings.task_workers != 0:
+        await _man(fleet, Slot(0, "tasks", tasks), generation)
+    if unknown:
+        crewing.decide(fleet, generation.tasks or found)
+    if "beat" in crewing.wanted(fleet.settings, generation.tasks or found):
+        await _man(fleet, Slot(0, "beat"), generation)
+
+
+async def _man(fleet: Fleet, slot: Slot, generation: GenerationLink) -> None:
+    fleet.crew.append(slot)
+    await _occupy(fleet, slot, generation)
+
+
+def decide(settings: Settings, worker: WorkerLink, base: int, *, has_tasks: bool = False) -> Decision:
     """Return how many workers to run, from what the first one takes.
 
     Args:
-        asked: the number the user wants; 0 for none.
+        settings: how many the user wants.
         worker: the first one, warm.
+        base: bytes taken once, whatever the number of workers.
+        has_tasks: whether to leave room for a process that takes tasks and one that runs them, where there is any.
 
     Raises:
         HotplateError: NO_MEMORY; not even one fits.
     """
-    base = 0
-    with suppress(psutil.Error):
+    cores, memory, each = effective_cores(), memory_limit(), worker.private
+    beside = base + 2 * each if has_tasks and settings.task_workers != 0 else base
+    room = sizing.fit(memory, each, beside)
+    return sizing.workers(cores, memory, each, beside if room is None or room else base, settings.workers)
+
+
+def _base(worker: WorkerLink) -> int:
+    """Return the bytes that are taken once: by the master, the generation, and what workers share with that."""
+    try:
         # What the worker shares is counted in half with its generation, and in half here.
-        base = private(os.getpid()) + pss(worker.generation.process.pid) + max(0, pss(worker.pid) - worker.private)
-    return sizing.workers(effective_cores(), memory_limit(), worker.private, base, asked)
+        return private(os.getpid()) + pss(worker.generation.process.pid) + max(0, pss(worker.pid) - worker.private)
+    except psutil.Error:
+        return 0

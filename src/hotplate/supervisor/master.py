@@ -18,8 +18,19 @@ from setproctitle import setproctitle
 
 from hotplate.errors import ExitCode, HotplateError
 from hotplate.settings import Resolved, folder
-from hotplate.supervisor import cachefolder, control, generationlink, process, rendezvous, signals, systemd
+from hotplate.supervisor import (
+    cachefolder,
+    control,
+    crewing,
+    generationlink,
+    process,
+    rendezvous,
+    signals,
+    systemd,
+    tasksplace,
+)
 from hotplate.supervisor.control import Done, Order, Reload, ReloadDone, Scale, ScaleDone, Status, Stop, StopDone
+from hotplate.supervisor.crewevents import TasksServing
 from hotplate.supervisor.events import Draining, Event, Listening, ScaleRefused, Serving, Starting, Stopped
 from hotplate.supervisor.fleet import Fleet
 from hotplate.supervisor.idling import Idling
@@ -88,10 +99,13 @@ class Master:
         inherited = systemd.inherited(os.environ)
         # What systemd hands over stands in for the default address, and beside any that was asked for.
         binds = () if inherited and resolved.origins.get("bind") == "default" else settings.bind
+        if settings.only == "tasks":
+            binds, inherited = (), []
         scheme = "https" if settings.cert else "http"
         self._activated = bool(inherited)
         self._sockets = Sockets(binds, settings.backlog, inherited, scheme)
-        program = generationlink.Program(command, claim.folder, cachefolder.make(claim, settings))
+        handed_on = {**cachefolder.make(claim, settings), **tasksplace.variables(settings, claim.folder, os.environ)}
+        program = generationlink.Program(command, claim.folder, handed_on)
         self._nursery = Nursery(settings, self._sockets, self._emit, program)
         self._fleet = Fleet(settings, self._sockets, self._nursery, self._emit)
         self._reporter = Reporter(self._fleet, self._began, claim)
@@ -110,7 +124,8 @@ class Master:
         signals.install(self._act, self._nursery.reaper.collect)
         try:
             self._emit(Starting(target=self._settings.target, pid=os.getpid()))
-            self._emit(Listening(addresses=self._sockets.addresses))
+            if self._sockets.addresses:
+                self._emit(Listening(addresses=self._sockets.addresses))
             await server.open()
             if await self._unless_ended(launch(self._fleet)):
                 await self._go_on()
@@ -122,11 +137,20 @@ class Master:
     async def _go_on(self) -> None:
         self._started.set()
         self._reporter.started = True
-        workers = len(self._fleet.slots)
-        self._emit(Serving(addresses=self._sockets.addresses, workers=workers, seconds=time.monotonic() - self._began))
-        self._notifier.ready(f"{workers} workers")
+        self._emit(self._begun(time.monotonic() - self._began))
+        self._notifier.ready(f"{len(self._fleet.slots)} workers")
         pulse = Pulse(self._fleet, self._notifier, self._idle)
         await self._unless_ended(pulse.beat())
+
+    def _begun(self, seconds: float) -> Event:
+        """Have the crew come where there are web workers to come first; returns what is to be said."""
+        fleet = self._fleet
+        if self._settings.only == "tasks":
+            roles = {slot.role: slot for slot in fleet.crew}
+            tasks = roles["tasks"].tasks if "tasks" in roles else 0
+            return TasksServing(workers=tasks, beat="beat" in roles, seconds=seconds)
+        crewing.man(fleet)
+        return Serving(addresses=self._sockets.addresses, workers=len(fleet.slots), seconds=seconds)
 
     async def _unless_ended(self, work: Coroutine[Any, Any, object]) -> bool:
         """Do some work; False if the end was asked for before it was done."""
@@ -148,8 +172,9 @@ class Master:
         self._reporter.stopping = True
         self._notifier.stopping()
         if grace:
-            workers = len(self._nursery.workers)
-            self._emit(Draining(workers=workers, grace=grace, why=self._end_asked))
+            roles = [worker.role for worker in self._nursery.workers]
+            web, tasks = roles.count("web"), "tasks" in roles
+            self._emit(Draining(workers=web, grace=grace, why=self._end_asked, tasks=tasks))
         self._reloader.cancel()
         self._idling.forget()
         self._sockets.close()
@@ -235,7 +260,7 @@ class Master:
             await work
 
     async def _idle(self, idle: float) -> None:
-        if self._activated:  # systemd holds the sockets and starts us again
+        if self._activated and not self._fleet.crew:  # systemd holds the sockets and starts us again
             self._end(f"no request for {idle:.0f} s")
         else:
             await self._idling.sleep(idle)

@@ -14,6 +14,9 @@ import msgspec
 from hotplate.errors import ExitCode, HotplateError
 from hotplate.gateway.traffic import Traffic
 from hotplate.settings import Settings
+from hotplate.supervisor.tally import Tally
+
+Role = Literal["web", "tasks", "beat"]
 
 _CODES = {int(code): code for code in ExitCode}
 
@@ -48,11 +51,19 @@ class Configure(msgspec.Struct, frozen=True, tag=True):
 
 
 class Fork(msgspec.Struct, frozen=True, tag=True):
-    """Fork a worker for `slot`; carries `listeners` listening sockets, then the worker's end of its channel."""
+    """Fork a worker for `slot`; carries `listeners` listening sockets, then the worker's end of its channel.
+
+    `role` is what it is to do, and `tasks` how many of them at once if that is to run some. `turn` is another one than
+    that of who served the slot before where that may still live, and the same where it is dead: what brokers know the
+    two by.
+    """
 
     slot: int
     serial: int
     listeners: int
+    role: Role = "web"
+    tasks: int = 0
+    turn: int = 0
 
 
 class Retire(msgspec.Struct, frozen=True, tag=True):
@@ -60,6 +71,20 @@ class Retire(msgspec.Struct, frozen=True, tag=True):
 
 
 # Generation to master
+
+
+class TasksFound(msgspec.Struct, frozen=True):
+    """The app's Celery instance: `tasks` are how many, `broker` is its URL without what is secret in it.
+
+    `concurrency` is how many tasks it wants to be run at once; 0 if it does not say.
+    """
+
+    name: str
+    tasks: int
+    schedule: bool
+    broker: str
+    origin: str = ""
+    concurrency: int = 0
 
 
 class Imported(msgspec.Struct, frozen=True, tag=True):
@@ -76,6 +101,7 @@ class Imported(msgspec.Struct, frozen=True, tag=True):
     why: str
     release: str = ""
     release_why: str = ""
+    tasks: TasksFound | None = None
 
 
 class ImportFailed(msgspec.Struct, frozen=True, tag=True):
@@ -137,6 +163,7 @@ class Ready(msgspec.Struct, frozen=True, tag=True):
     private: int
     warmed: tuple[Warmed, ...]
     release: str = ""
+    tasks: TasksFound | None = None
 
 
 class BootFailed(msgspec.Struct, frozen=True, tag=True):
@@ -146,10 +173,14 @@ class BootFailed(msgspec.Struct, frozen=True, tag=True):
 
 
 class Beat(msgspec.Struct, frozen=True, tag=True):
-    """Alive, and how it goes; sent every quarter of a second. `private` is in bytes, 0 when not sampled this time."""
+    """Alive, and how it goes; sent every quarter of a second. `private` is in bytes, 0 when not sampled this time.
+
+    A process that runs tasks says it every second, with what became of them.
+    """
 
     traffic: Traffic
     private: int = 0
+    tasks: Tally | None = None
 
 
 class Hung(msgspec.Struct, frozen=True, tag=True):

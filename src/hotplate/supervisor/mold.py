@@ -31,6 +31,7 @@ from hotplate.supervisor.messages import (
     Retire,
     ToGeneration,
 )
+from hotplate.supervisor.words import who
 
 Orders = list[tuple[ToGeneration, list[int]]]
 
@@ -44,6 +45,7 @@ class Birth(NamedTuple):
         began: when it was forked, by the monotonic clock.
         channel: its line to the master.
         listeners: its slot's listening sockets.
+        order: what it was forked for.
     """
 
     slot: int
@@ -51,6 +53,7 @@ class Birth(NamedTuple):
     began: float
     channel: socket.socket
     listeners: tuple[socket.socket, ...]
+    order: Fork = Fork(0, 0, 0)
 
 
 class Mold:
@@ -101,7 +104,7 @@ class Mold:
 
     def _fork(self, order: Fork, descriptors: Sequence[int]) -> None:
         sockets = [socket.socket(fileno=descriptor) for descriptor in descriptors]
-        birth = Birth(order.slot, order.serial, time.monotonic(), sockets[-1], tuple(sockets[: order.listeners]))
+        birth = Birth(order.slot, order.serial, time.monotonic(), sockets[-1], tuple(sockets[: order.listeners]), order)
         inherit.flush()  # or the child would print it a second time
         try:
             pid = self._fork_process()
@@ -151,7 +154,7 @@ class Mold:
 
 def _report_stillborn(birth: Birth, problem: OSError) -> None:
     error = HotplateError(
-        f"start worker {birth.slot}",
+        f"start {who(birth.order.role, birth.slot)}",
         f"the system does not give it a process ({problem.strerror})",
         "Look at the limits of processes and memory (ulimit -u, the cgroup's pids.max and memory.max).",
         code=ExitCode.WORKER_BOOT_FAILED,

@@ -9,11 +9,13 @@ from collections.abc import Callable
 
 from hotplate.errors import ExitCode, HotplateError
 from hotplate.settings import Settings
-from hotplate.supervisor.events import Event, GenerationImported, PreloadGivenUp, WorkerReady, ending
+from hotplate.supervisor.events import Event, GenerationImported, PreloadGivenUp, WorkerReady
 from hotplate.supervisor.generationlink import GenerationLink, Preload, Program
-from hotplate.supervisor.messages import Failure, Imported, PreloadRefused, Ready
+from hotplate.supervisor.messages import Failure, Fork, Imported, PreloadRefused, Ready
 from hotplate.supervisor.process import Process, Reaper
+from hotplate.supervisor.slots import Slot
 from hotplate.supervisor.sockets import Sockets
+from hotplate.supervisor.words import ending
 from hotplate.supervisor.workerlink import Listens, WorkerLink
 
 _TO_DUMP = 0.3  # seconds a process gets to write its stacks before it is killed
@@ -65,28 +67,32 @@ class Nursery:
                 link.retire()
                 raise _stillborn("import the app", await _end(link.process), self._settings)
 
-    async def worker(self, slot: int, generation: GenerationLink, told: Listens) -> WorkerLink:
-        """Return a warm worker for `slot`, which accepts from its listeners already.
+    async def worker(self, slot: Slot, generation: GenerationLink, told: Listens) -> WorkerLink:
+        """Return a warm worker for `slot`, which accepts from its listeners, or takes tasks, already.
 
         Raises:
             HotplateError: it failed, ended, or did not get ready in time; nothing of it is left.
         """
-        worker = generation.fork(slot, next(self._serials), self._sockets.of(slot), told)
+        listeners = self._sockets.of(slot.index) if slot.role == "web" else []
+        order = Fork(slot.index, next(self._serials), len(listeners), slot.role, slot.tasks, slot.next_turn())
+        worker = generation.fork(order, listeners, told)
         self.workers.add(worker)
         try:
             async with asyncio.timeout(self._settings.boot_timeout):
                 outcome = await asyncio.shield(worker.booted)
         except TimeoutError:
             await self._dump_and_kill(worker.kill)
-            raise _late(f"start worker {slot}", self._settings) from None
+            raise _late(f"start {slot.title}", self._settings) from None
         except asyncio.CancelledError:
             worker.kill()
             raise
         match outcome:
             case Ready():
+                generation.tasks = generation.tasks or outcome.tasks
                 self._emit(
                     WorkerReady(
-                        slot=slot,
+                        slot=slot.index,
+                        role=slot.role,
                         pid=worker.pid,
                         seconds=outcome.seconds,
                         private=outcome.private,
@@ -97,7 +103,7 @@ class Nursery:
             case Failure():
                 raise outcome.error()
             case None:
-                raise _stillborn(f"start worker {slot}", await _end(worker.process), self._settings)
+                raise _stillborn(f"start {slot.title}", await _end(worker.process), self._settings)
 
     def bury(self, worker: WorkerLink, then: Callable[[], None]) -> None:
         """Drop a lost worker, and call `then`, as soon as its process has ended."""

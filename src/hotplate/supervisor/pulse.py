@@ -19,6 +19,8 @@ _log = logging.getLogger("hotplate.master")
 INTERVAL = 0.25  # seconds; workers beat as often
 _WAS_AWAY = 2.0  # seconds between two looks after which the master itself was stopped, or the machine asleep
 _LEAST_PATIENCE = 2.0  # seconds; a worker on a busy machine may be late by that much and still be well
+# A process that runs tasks speaks once a second, from a thread that has nothing else to do and waits for no broker.
+_PATIENCE_WITH_CREW = 60.0  # seconds
 _TO_DUMP = 0.5  # seconds a stuck worker gets to write its stacks
 
 
@@ -64,26 +66,30 @@ class Pulse:
             now: the loop's time.
         """
         warm = [slot.current for slot in self._fleet.slots if slot.current and slot.current.is_warm()]
+        crew = [slot.current for slot in self._fleet.crew if slot.current and slot.current.is_warm()]
         for worker in warm:
-            self._look_at(worker, now)
+            self._look_at(worker, now, _LEAST_PATIENCE)
+        for worker in crew:
+            self._look_at(worker, now, _PATIENCE_WITH_CREW)
         self._level(warm)
         self._fleet.steer()
         interval = self._notifier.watchdog_interval
         # Asleep or starting is as it should be; without a warm worker after that, systemd is to step in.
-        if interval and now - self._fed >= interval - INTERVAL and (warm or self._fleet.paused):
+        well = warm or self._fleet.paused or (crew and (self._fleet.dozing or not self._fleet.slots))
+        if interval and now - self._fed >= interval - INTERVAL and well:
             self._fed = now
             self._notifier.alive()
 
-    def _look_at(self, worker: WorkerLink, now: float) -> None:
+    def _look_at(self, worker: WorkerLink, now: float, least: float) -> None:
         timeout = self._fleet.settings.timeout
         silent = now - worker.last_heard
-        if not timeout or silent <= max(timeout, _LEAST_PATIENCE):
+        if not timeout or silent <= max(timeout, least):
             return
         if not worker.dumped_at:
             worker.dumped_at = now
             worker.kill(signal.SIGUSR2)  # it writes its stacks to the log without any help of its event loop
         elif now - worker.dumped_at >= _TO_DUMP:
-            self._fleet.emit(WorkerStuck(slot=worker.slot, pid=worker.pid, silent=silent))
+            self._fleet.emit(WorkerStuck(slot=worker.slot, pid=worker.pid, silent=silent, role=worker.role))
             worker.condemned = True
             worker.kill()
 

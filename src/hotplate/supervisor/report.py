@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from hotplate.gateway.traffic import Traffic
+from hotplate.supervisor.tally import Tally
 
 
 def _help(text: str) -> msgspec.Meta:
@@ -30,6 +31,36 @@ class WorkerReport(msgspec.Struct, frozen=True, kw_only=True):
     release: Annotated[str, _help("version of its code, part of the cache's keys; empty before it is ready")] = ""
 
 
+class CrewReport(msgspec.Struct, frozen=True, kw_only=True):
+    """One process beside the web workers: it takes tasks and has them run, or sends those that are scheduled."""
+
+    role: Annotated[
+        Literal["web", "tasks", "beat"], _help("tasks: has tasks run; beat: sends those that are scheduled")
+    ]
+    pid: Annotated[int, _help("process number; 0 while it is being forked")]
+    state: Annotated[
+        Literal["booting", "ready", "draining", "gone"],
+        _help("booting (importing or warming up), ready, draining (finishing, takes nothing new)"),
+    ]
+    generation: Annotated[int, _help("generation it was forked from")]
+    age: Annotated[float, _help("seconds since it was forked")]
+    private: Annotated[int, _help("bytes of memory that it and those that run its tasks have of their own")]
+    restarts: Annotated[int, _help("processes that did the same before it")]
+    tally: Annotated[Tally, _help("what became of the tasks it took")]
+
+
+class TasksState(msgspec.Struct, frozen=True, kw_only=True):
+    """The app's tasks and who runs them."""
+
+    celery: Annotated[str, _help("name of the Celery app")]
+    known: Annotated[int, _help("tasks that the app has")]
+    workers: Annotated[int, _help("tasks that run at once; 0 if none are run here")]
+    workers_why: Annotated[str, _help("why so many")]
+    broker: Annotated[str, _help("URL of the broker, without secrets")]
+    beat: Annotated[bool, _help("whether this instance sends what is scheduled, or stands by for it")]
+    crew: Annotated[tuple[CrewReport, ...], _help("one by one")]
+
+
 class Totals(msgspec.Struct, frozen=True, kw_only=True):
     """All workers that are there now, added up."""
 
@@ -51,7 +82,9 @@ class StatusReport(msgspec.Struct, frozen=True, kw_only=True, tag=True):
         Literal["starting", "serving", "degraded", "reloading", "asleep", "stopping"],
         _help("serving: every worker is warm; degraded: not every one is; asleep: stopped by --idle-timeout"),
     ]
-    healthy: Annotated[bool, _help("whether every worker is warm and serving (or asleep by choice)")]
+    healthy: Annotated[
+        bool, _help("whether every worker, and who runs tasks, is warm and serving (or asleep by choice)")
+    ]
     name: Annotated[str, _help("name of the instance in its folder")]
     folder: Annotated[str, _help("folder it was started in")]
     target: Annotated[str, _help("what was asked to be served")]
@@ -68,3 +101,4 @@ class StatusReport(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     totals: Annotated[Totals, _help("all workers together")]
     workers: Annotated[tuple[WorkerReport, ...], _help("one by one, by slot")]
     cache: Annotated[str, _help("folder in which the processes share the cache")] = ""
+    tasks: Annotated[TasksState | None, _help("the app's tasks; null if it has none")] = None

@@ -11,7 +11,7 @@ from hotplate.gateway.traffic import Traffic
 from hotplate.supervisor.fleet import Fleet
 from hotplate.supervisor.messages import Imported
 from hotplate.supervisor.rendezvous import Claim
-from hotplate.supervisor.report import StatusReport, Totals, WorkerReport
+from hotplate.supervisor.report import CrewReport, StatusReport, TasksState, Totals, WorkerReport
 from hotplate.supervisor.workerlink import WorkerLink
 
 _State = Literal["starting", "serving", "degraded", "reloading", "asleep", "stopping"]
@@ -42,7 +42,10 @@ class Reporter:
         outcome = generation.outcome.result() if generation and generation.outcome.done() else None
         imported = outcome if isinstance(outcome, Imported) else None
         state = self._state()
-        workers = sorted(fleet.nursery.workers, key=lambda worker: (worker.slot, worker.serial))
+        workers = sorted(
+            (worker for worker in fleet.nursery.workers if worker.role == "web"),
+            key=lambda worker: (worker.slot, worker.serial),
+        )
         restarts = {slot.index: slot.restarts for slot in fleet.slots}
         return StatusReport(
             state=state,
@@ -63,6 +66,26 @@ class Reporter:
             cache=self._cache,
             totals=_totals([worker.traffic for worker in workers], workers, sum(restarts.values())),
             workers=tuple(_worker(worker, restarts.get(worker.slot, 0)) for worker in workers),
+            tasks=self._tasks(),
+        )
+
+    def _tasks(self) -> TasksState | None:
+        decided = self._fleet.tasks
+        if decided is None:
+            return None
+        restarts = {slot.role: slot.restarts for slot in self._fleet.crew}
+        crew = sorted(
+            (worker for worker in self._fleet.nursery.workers if worker.role != "web"),
+            key=lambda worker: (worker.role != "tasks", worker.serial),
+        )
+        return TasksState(
+            celery=decided.celery,
+            known=decided.tasks,
+            workers=decided.workers,
+            workers_why=decided.why,
+            broker=decided.broker,
+            beat=decided.beat,
+            crew=tuple(_crew(worker, restarts.get(worker.role, 0)) for worker in crew),
         )
 
     def _state(self) -> _State:
@@ -70,14 +93,14 @@ class Reporter:
             return "stopping"
         if self.asleep:
             return "asleep"
-        if not self.started:
+        if not self.started or any(slot.is_starting() for slot in self._fleet.crew):
             return "starting"
         if self._fleet.reloading:
             return "reloading"
         return "serving" if self._all_warm() else "degraded"
 
     def _all_warm(self) -> bool:
-        return bool(self._fleet.slots) and all(slot.is_warm() for slot in self._fleet.slots)
+        return bool(self._fleet.every) and all(slot.is_warm() for slot in self._fleet.every)
 
     def _steering(self) -> str:
         sockets = self._fleet.sockets
@@ -97,6 +120,19 @@ def _worker(worker: WorkerLink, restarts: int) -> WorkerReport:
         restarts=restarts,
         release=worker.release,
         traffic=worker.traffic,
+    )
+
+
+def _crew(worker: WorkerLink, restarts: int) -> CrewReport:
+    return CrewReport(
+        role=worker.role,
+        pid=worker.pid,
+        state=worker.state.value,
+        generation=worker.generation.number,
+        age=asyncio.get_running_loop().time() - worker.born,
+        private=worker.private,
+        restarts=restarts,
+        tally=worker.tally,
     )
 
 

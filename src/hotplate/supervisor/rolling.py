@@ -1,4 +1,8 @@
-"""Reload: another code version beside the old one, then slot by slot, and back again if it does not come up."""
+"""Reload: another code version beside the old one, then slot by slot, and back again if it does not come up.
+
+What runs tasks of the new version is there first, so that it knows what new web workers send; that of the old version
+leaves last.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,7 @@ import asyncio
 from collections.abc import Iterable
 
 from hotplate.errors import ExitCode, HotplateError
+from hotplate.supervisor.crewing import Change
 from hotplate.supervisor.events import BootRefused, Reloaded, ReloadFailed, Reloading
 from hotplate.supervisor.fleet import Fleet
 from hotplate.supervisor.generationlink import GenerationLink
@@ -81,19 +86,38 @@ async def roll(fleet: Fleet) -> GenerationLink:
     """
     generation = await fleet.nursery.generation(fleet.generation_lost)
     before = [slot.current for slot in fleet.slots]
+    crew = Change(fleet, generation)
     try:
-        for slot in list(fleet.slots):
-            fleet.seat(slot, await fleet.boot(slot, generation))
-            _check_survivors(fleet, generation, slot.index)
+        await _move(fleet, generation, crew)
     except HotplateError:
+        crew.abandon()
         await _go_back(fleet, generation)
         raise
     except asyncio.CancelledError:
+        crew.abandon()
         generation.retire()
         raise
     fleet.adopt(generation)
+    crew.complete()
     await _parked(before)
     return generation
+
+
+async def _move(fleet: Fleet, generation: GenerationLink, crew: Change) -> None:
+    slots = list(fleet.slots)
+    # Without preload it is the first worker that tells what tasks the new version has.
+    first = await fleet.boot(slots[0], generation) if slots else None
+    try:
+        await crew.prepare()
+    except BaseException:
+        if first:
+            first.kill()
+        raise
+    for slot in slots:
+        fleet.seat(slot, first or await fleet.boot(slot, generation))
+        first = None
+        _check_survivors(fleet, generation, slot.index)
+    crew.check()
 
 
 async def _parked(workers: Iterable[WorkerLink | None]) -> None:

@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 
 from hotplate.errors import ExitCode, HotplateError
 from hotplate.machine import private
-from hotplate.supervisor import inherit, releasing
+from hotplate.supervisor import inherit, releasing, tasked
 from hotplate.supervisor.channel import Channel, Closed
 from hotplate.supervisor.job import GatewayFactory, Job, Request, Serves
 from hotplate.supervisor.messages import (
@@ -54,21 +54,31 @@ def main(job: Job, factory: GatewayFactory) -> NoReturn:
     """
     line: Channel[FromWorker, ToWorker] = Channel(job.birth.channel, ToWorker)
     try:
-        app, release = job.app, job.release
-        releasing.hand_on(job.settings, release)
-        if app is None:
-            app, release = releasing.loaded(job.target, job.cwd, job.settings.release)
-            releasing.hand_on(job.settings, release)
-        gateway = factory(app, job.settings)
+        job = equipped(job)
+        gateway = factory(job.app, job.settings)  # type: ignore[arg-type]  # it has one now
     except Exception as error:  # noqa: BLE001  reported with its traceback
         inherit.leave(report(line, error), 0)
-    worker = Worker(job._replace(release=release), line, gateway)
+    worker = Worker(job, line, gateway)
     inherit.calm_collector()
     loop = _new_loop()
     asyncio.set_event_loop(loop)
     status = loop.run_until_complete(worker.run())
     # What failed to start has nothing to finish.
     inherit.leave(status, 0 if status else max(_AFTERWARDS, worker.time_left()))
+
+
+def equipped(job: Job) -> Job:
+    """Return the job with the app in it, imported here where the generation has not done that.
+
+    Raises:
+        HotplateError: see `hotplate.apps.load.load`, and `hotplate.supervisor.tasked.look`.
+    """
+    releasing.hand_on(job.settings, job.release)
+    if job.app is not None:
+        return job
+    app, release = releasing.loaded(job.target, job.cwd, job.settings.release)
+    releasing.hand_on(job.settings, release)
+    return job._replace(app=app, release=release, found=tasked.look(app))
 
 
 def report(line: Channel[FromWorker, ToWorker], error: BaseException) -> int:
@@ -154,7 +164,8 @@ class Worker:
         seconds = time.monotonic() - self._job.birth.began
         with suppress(Closed):  # the end of the line is dealt with where it is read
             release = self._job.release.text if self._job.release else ""
-            self._line.send(Ready(seconds, private(os.getpid()), warmed, release))
+            found = tasked.told(self._job.found)
+            self._line.send(Ready(seconds, private(os.getpid()), warmed, release, found))
 
     async def _drain(self) -> int:
         """Have the gateway finish what is there; returns how many requests were cut off."""

@@ -15,9 +15,21 @@ import msgspec
 
 from hotplate.gateway.traffic import Traffic
 from hotplate.supervisor.channel import Channel, Closed
-from hotplate.supervisor.messages import Beat, BootFailed, Drain, Drained, Failure, FromWorker, Parked, Ready, ToWorker
+from hotplate.supervisor.messages import (
+    Beat,
+    BootFailed,
+    Drain,
+    Drained,
+    Failure,
+    Fork,
+    FromWorker,
+    Parked,
+    Ready,
+    ToWorker,
+)
 from hotplate.supervisor.process import Process, Reaper, read_out
 from hotplate.supervisor.states import OutOfOrderError, State, follow
+from hotplate.supervisor.tally import Tally
 
 if TYPE_CHECKING:
     from hotplate.supervisor.generationlink import GenerationLink
@@ -46,19 +58,18 @@ class WorkerLink:
     """One worker.
 
     Args:
-        slot: the slot it serves.
-        serial: its number, never used twice.
+        order: what it is to be: its slot, its role, and its number, which is never used twice.
         generation: what it is forked from.
         sock: our end of its channel.
         listener: is told what it says.
     """
 
-    def __init__(
-        self, slot: int, serial: int, generation: GenerationLink, sock: socket.socket, listener: Listens
-    ) -> None:
+    def __init__(self, order: Fork, generation: GenerationLink, sock: socket.socket, listener: Listens) -> None:
         self._loop = asyncio.get_running_loop()
-        self.slot = slot
-        self.serial = serial
+        self.order = order
+        self.slot = order.slot
+        self.serial = order.serial
+        self.role = order.role
         self.generation = generation
         self.state = State.BOOTING
         self.process: Process | None = None
@@ -68,6 +79,8 @@ class WorkerLink:
         self.traffic = Traffic()
         self.answered = 0  # requests between the last two beats
         self.private = 0
+        self.tally = Tally()  # of a process that runs tasks
+        self.broker_away = False  # and that was told
         self.release = ""  # version of its code
         self.leaving = False  # told to, or asked to be replaced: a second replacement would be one too many
         self.dumped_at = 0.0  # when it was told to write its stacks, because it gave no sign of life
@@ -87,6 +100,16 @@ class WorkerLink:
     def lived(self) -> float:
         """Seconds since it was ready; 0 if it never was."""
         return self._loop.time() - self.ready_since if self.booted.done() and self._is_ready() else 0.0
+
+    @property
+    def has_served(self) -> bool:
+        """Whether it has answered a request or done a task."""
+        return self.traffic.requests > 0 or self.tally.succeeded > 0
+
+    @property
+    def in_progress(self) -> int:
+        """Requests that it is answering, or tasks that it runs."""
+        return self.traffic.in_flight + len(self.tally.running)
 
     def is_warm(self) -> bool:
         """Say whether it serves and is to go on."""
@@ -164,6 +187,7 @@ class WorkerLink:
                 self.answered = max(0, fact.traffic.requests - self.traffic.requests)
                 self.traffic = fact.traffic
                 self.private = fact.private or self.private
+                self.tally = fact.tasks or self.tally
             case Parked() if not self.parked.done():
                 self.parked.set_result(None)
             case Drained() if self.state is State.READY:  # by itself: it was told by a signal

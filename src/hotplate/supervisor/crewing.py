@@ -1,0 +1,155 @@
+"""The crew beside the web workers: who is wanted, how many tasks run at once, and how another version takes over."""
+
+from __future__ import annotations
+
+from hotplate.errors import ExitCode, HotplateError
+from hotplate.machine import Decision, effective_cores, memory_limit, sizing
+from hotplate.settings import Settings
+from hotplate.supervisor.crewevents import TasksDecided, TasksLeft
+from hotplate.supervisor.events import Caution
+from hotplate.supervisor.fleet import Fleet
+from hotplate.supervisor.generationlink import GenerationLink
+from hotplate.supervisor.messages import Role, TasksFound
+from hotplate.supervisor.slots import Slot
+from hotplate.supervisor.workerlink import WorkerLink
+
+
+def wanted(settings: Settings, found: TasksFound | None) -> tuple[Role, ...]:
+    """Return the roles to be filled, in the order in which they start.
+
+    Args:
+        settings: what was asked for.
+        found: the app's tasks, if it has any.
+
+    Example:
+        >>> wanted(Settings(), TasksFound("shop", 3, schedule=True, broker="redis://cache"))
+        ('tasks', 'beat')
+    """
+    if found is None:
+        return ()
+    runs = settings.task_workers != 0
+    beats = settings.beat == "on" or (settings.beat == "auto" and found.schedule and runs)
+    roles: tuple[tuple[Role, bool], ...] = (("tasks", runs), ("beat", beats))
+    return tuple(role for role, is_wanted in roles if is_wanted)
+
+
+def at_once(settings: Settings, found: TasksFound, each: int = 0, base: int = 0) -> Decision:
+    """Return how many tasks to run at once.
+
+    Args:
+        settings: what was asked for.
+        found: the app's tasks; its own setting counts where nobody asked for a number.
+        each: private bytes that a process of this app takes, as a warm web worker shows; 0 if not known.
+        base: bytes that are taken by everything else, the web workers included.
+    """
+    asked = settings.task_workers
+    if asked == "auto" and found.concurrency:
+        decision = sizing.tasks(effective_cores(), memory_limit(), each, base, found.concurrency)
+        return decision._replace(why="worker_concurrency of the Celery app")
+    return sizing.tasks(effective_cores(), memory_limit(), each, base, asked)
+
+
+def decide(fleet: Fleet, found: TasksFound | None, each: int = 0, base: int = 0) -> None:
+    """Settle how the app's tasks are run, and say so; nothing is started yet.
+
+    Args:
+        fleet: gets the decision.
+        found: the app's tasks, if it has any.
+        each: see `at_once`.
+        base: the same.
+    """
+    if found is None:
+        fleet.tasks = None
+        return
+    roles = wanted(fleet.settings, found)
+    decision = at_once(fleet.settings, found, each, base) if "tasks" in roles else Decision(0, "asked for")
+    fleet.tasks = TasksDecided(
+        celery=found.name,
+        tasks=found.tasks,
+        workers=decision.value,
+        why=decision.why,
+        broker=found.broker,
+        origin=found.origin,
+        beat="beat" in roles,
+    )
+    fleet.emit(fleet.tasks)
+    if decision.warning:
+        fleet.emit(Caution(text=decision.warning))
+
+
+def man(fleet: Fleet) -> None:
+    """Open the crew's slots and have them filled; those that cannot be filled do not hold up the web workers."""
+    for slot in berths(fleet, fleet.generation.tasks if fleet.generation else None):
+        fleet.crew.append(slot)
+        fleet.fill(slot)
+
+
+def berths(fleet: Fleet, found: TasksFound | None) -> list[Slot]:
+    """Return the slots that a version of the app needs: those that are there, and new ones."""
+    there = {slot.role: slot for slot in fleet.crew}
+    tasks = fleet.tasks.workers if fleet.tasks else 0
+    return [there.get(role) or Slot(0, role, tasks) for role in wanted(fleet.settings, found)]
+
+
+class Change:
+    """The crew's move to another generation: its processes come first beside the old ones, then in their place.
+
+    Args:
+        fleet: whose crew.
+        generation: that takes over.
+    """
+
+    def __init__(self, fleet: Fleet, generation: GenerationLink) -> None:
+        self._fleet = fleet
+        self._generation = generation
+        self._reliefs: list[tuple[Slot, WorkerLink]] = []
+
+    async def prepare(self) -> None:
+        """Start the new processes; they know new tasks before new web workers send them.
+
+        Raises:
+            HotplateError: as a worker's boot, or the new version has nothing to do on a machine for tasks.
+        """
+        found = self._generation.tasks
+        if found and self._fleet.tasks is None:
+            decide(self._fleet, found)
+        for slot in berths(self._fleet, found):
+            self._reliefs.append((slot, await self._fleet.boot(slot, self._generation)))
+
+    def check(self) -> None:
+        """Refuse a version whose processes got ready and died at once.
+
+        Raises:
+            HotplateError: RELOAD_FAILED; one did.
+        """
+        for slot, relief in self._reliefs:
+            if not relief.is_warm():
+                raise HotplateError(
+                    "keep the new version",
+                    f"{slot.title} died as soon as it was ready",
+                    "The lines above say how it ended.",
+                    code=ExitCode.RELOAD_FAILED,
+                )
+
+    def abandon(self) -> None:
+        """Send the new processes away; the old ones go on."""
+        for _slot, relief in self._reliefs:
+            relief.drain(0.0)
+        self._reliefs.clear()
+
+    def complete(self) -> None:
+        """Have the new processes take over, and the old ones finish what they have."""
+        fleet = self._fleet
+        for slot in [slot for slot in fleet.crew if slot not in [slot for slot, _relief in self._reliefs]]:
+            fleet.crew.remove(slot)
+            slot.stop_filling()
+            fleet.emit(TasksLeft(role=slot.role))
+            if worker := slot.vacate():
+                worker.drain(fleet.settings.grace)
+        for slot, relief in self._reliefs:
+            if slot not in fleet.crew:
+                fleet.crew.append(slot)
+            slot.restarts += slot.seated
+            fleet.seat(slot, relief)
+        if self._generation.tasks is None:
+            fleet.tasks = None
