@@ -30,7 +30,7 @@ class Opened:
         self.broker = brokers.described(broker.url, "CELERY_BROKER_URL")
         self.app = reaching.application(self.broker, "shop")
 
-    def send(self, queue: str, *ids: str, task: str = "shop.mail", **headers: Any) -> None:
+    def send(self, queue: str, *ids: str, priority: int = 0, **headers: Any) -> None:
         """Have messages wait in a queue."""
         with self.app.producer_or_acquire() as producer:
             for each in ids:
@@ -39,7 +39,8 @@ class Opened:
                     routing_key=queue,
                     declare=[self.app.amqp.queues[queue]],
                     serializer="json",
-                    headers={"id": each, "task": task, "lang": "py", "retries": 3, **headers},
+                    headers={"id": each, "task": "shop.mail", "lang": "py", "retries": 3, **headers},
+                    priority=priority,
                     delivery_mode=2,
                 )
 

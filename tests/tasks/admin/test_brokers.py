@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 
 from hotplate.errors import ExitCode, HotplateError
@@ -41,6 +43,26 @@ def test_waiting_without_workers(opened: Opened) -> None:
     (problem,) = found.problems
     assert problem.what == "4 tasks wait, and no worker answers"
     assert "hotplate run" in problem.remedy
+
+
+def test_taken_and_delayed(opened: Opened) -> None:
+    """What a worker has, and what is to be done later, is told from what waits, where the broker tells it."""
+    later = datetime.now(UTC) + timedelta(hours=1)
+    opened.send("celery", "1", eta=later.isoformat())
+    opened.send("celery", "2", "3", "4", priority=3)
+    with reaching.connected(opened.app, "work") as connection:
+        held = [connection.default_channel.basic_get("celery") for _ in range(2)]
+        (queue,) = status(opened).queues
+        for message in held:
+            message.channel.basic_reject(message.delivery_tag, requeue=True)
+    match opened.server.kind:
+        case "embedded":
+            assert (queue.depth, queue.delayed, queue.taken) == (1, 1, 2)
+            assert queue.oldest is not None
+        case "redis":
+            assert (queue.depth, queue.delayed, queue.taken) == (2, 1, 1)
+        case _:
+            assert (queue.depth, queue.delayed, queue.taken, queue.oldest) == (2, None, None, None)
 
 
 def test_looking_leaves_tasks_alone(opened: Opened) -> None:

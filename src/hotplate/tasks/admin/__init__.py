@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection
-from typing import Any
 
 from hotplate.errors import HotplateError
 from hotplate.tasks.admin import parked, reaching, verdict, workers
@@ -16,6 +15,7 @@ from hotplate.tasks.admin.looking import Depth, look
 from hotplate.tasks.admin.report import BrokerReport, ParkedReport, QueueReport, Rates, TasksReport
 from hotplate.tasks.admin.workers import Workers
 from hotplate.tasks.brokers import Broker
+from hotplate.tasks.untyped import Value
 from hotplate.tasks.worker.parking import PARKED
 
 __all__ = ["PARKED", "Wanted", "purge", "retry", "status", "waiting"]
@@ -25,7 +25,7 @@ _NOBODY = Workers((), (), Rates())
 
 
 def status(
-    app: Any,  # noqa: ANN401  Celery has no types
+    app: Value,
     broker: Broker,
     queues: Collection[str] = (),
     *,
@@ -53,13 +53,13 @@ def status(
     return _report(app, broker, "", depths, heard, laid_aside)
 
 
-def names(app: Any) -> set[str]:  # noqa: ANN401  Celery has no types
+def names(app: Value) -> set[str]:
     """Return the names of the queues that an app's settings name."""
     return {str(name) for name in app.amqp.queues} | {str(app.conf.task_default_queue)}
 
 
 def _report(
-    app: Any,  # noqa: ANN401  Celery has no types
+    app: Value,
     broker: Broker,
     cause: str,
     depths: Collection[Depth],

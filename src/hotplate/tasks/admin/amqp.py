@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from typing import Any
 
 from hotplate.tasks.admin import parked
 from hotplate.tasks.admin.looking import Depth
 from hotplate.tasks.admin.parked import Entry
 from hotplate.tasks.admin.report import ParkedTask
+from hotplate.tasks.untyped import Value
 from hotplate.tasks.worker.parking import PARKED
 
 _IDLE = 1.0  # seconds without a message, after which there are no more
@@ -25,7 +25,7 @@ class Amqp:
         connection: Kombu's, open.
     """
 
-    def __init__(self, connection: Any) -> None:  # noqa: ANN401  kombu has no types
+    def __init__(self, connection: Value) -> None:
         self._connection = connection
 
     def queues(self, known: Collection[str]) -> list[Depth]:
@@ -75,7 +75,7 @@ class Amqp:
 
 
 @contextmanager
-def taking(connection: Any) -> Iterator[Iterator[Entry]]:  # noqa: ANN401  kombu has no types
+def taking(connection: Value) -> Iterator[Iterator[Entry]]:
     """Go through what is parked by taking it, from a broker that gives back by itself what a dead process has taken.
 
     What was not removed goes back in the end.
@@ -84,7 +84,7 @@ def taking(connection: Any) -> Iterator[Iterator[Entry]]:  # noqa: ANN401  kombu
         connection: Kombu's, open.
     """
     with connection.channel() as channel:
-        kept: list[Any] = []
+        kept: list[Value] = []
         try:
             yield _taken(channel, kept)
         finally:
@@ -93,14 +93,14 @@ def taking(connection: Any) -> Iterator[Iterator[Entry]]:  # noqa: ANN401  kombu
                     message.requeue()
 
 
-def _taken(channel: Any, kept: list[Any]) -> Iterator[Entry]:  # noqa: ANN401  kombu has no types
+def _taken(channel: Value, kept: list[Value]) -> Iterator[Entry]:
     while (found := channel.basic_get(PARKED, no_ack=False)) is not None:
         message = _understood(channel, found)
         kept.append(message)
         yield Entry(parked.read(message.headers), message, message.ack)
 
 
-def _understood(channel: Any, message: Any) -> Any:  # noqa: ANN401  kombu has no types
+def _understood(channel: Value, message: Value) -> Value:
     """Return Kombu's message; py-amqp delivers its own."""
     convert = getattr(channel, "message_to_python", None)
     return convert(message) if convert else message

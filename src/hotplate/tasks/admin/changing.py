@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from hotplate.errors import ExitCode, HotplateError
 from hotplate.tasks.admin import parked, reaching
 from hotplate.tasks.admin.looking import look
 from hotplate.tasks.admin.report import ParkedTask, Purged, Retried
 from hotplate.tasks.brokers import Broker
+from hotplate.tasks.untyped import Value
 from hotplate.tasks.worker import parking
 from hotplate.tasks.worker.parking import PARKED
 
@@ -65,7 +66,7 @@ def _named(tasks: Sequence[ParkedTask], given: str) -> ParkedTask:
     raise HotplateError(f"try {given!r} again", cause, remedy, code=ExitCode.USAGE)
 
 
-def retry(app: Any, broker: Broker, wanted: Wanted) -> Retried:  # noqa: ANN401  Celery has no types
+def retry(app: Value, broker: Broker, wanted: Wanted) -> Retried:
     """Put parked tasks into their queues again, with all attempts and retries before them.
 
     Each is published first and removed from the parked ones afterwards, so that none is lost whenever this is killed.
@@ -97,7 +98,7 @@ def retry(app: Any, broker: Broker, wanted: Wanted) -> Retried:  # noqa: ANN401 
     return Retried(retried=tuple(done.values()), left=len(tasks) - len(done), broker=broker.shown)
 
 
-def _prepare(app: Any, connection: Any, broker: Broker, queues: set[str]) -> None:  # noqa: ANN401  Celery has no types
+def _prepare(app: Value, connection: Value, broker: Broker, queues: set[str]) -> None:
     """Have the app publish into queues that its settings may not name.
 
     RabbitMQ drops without a word what is published into a queue that is not there, and refuses to have one declared
@@ -120,7 +121,7 @@ def _prepare(app: Any, connection: Any, broker: Broker, queues: set[str]) -> Non
         app.amqp.queues[queue].no_declare = True
 
 
-def waiting(app: Any, broker: Broker, queue: str) -> int:  # noqa: ANN401  Celery has no types
+def waiting(app: Value, broker: Broker, queue: str) -> int:
     """Return how many tasks `purge` would throw away.
 
     Args:
@@ -146,7 +147,7 @@ def waiting(app: Any, broker: Broker, queue: str) -> int:  # noqa: ANN401  Celer
     return (depths[queue].depth or 0) + (depths[queue].delayed or 0)
 
 
-def purge(app: Any, broker: Broker, queue: str) -> Purged:  # noqa: ANN401  Celery has no types
+def purge(app: Value, broker: Broker, queue: str) -> Purged:
     """Throw away what waits in a queue; what workers have taken goes on.
 
     Args:

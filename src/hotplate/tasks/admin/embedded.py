@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from contextlib import AbstractContextManager
-from typing import Any
-
-import msgspec
 
 from hotplate.tasks.admin import parked
 from hotplate.tasks.admin.amqp import taking
 from hotplate.tasks.admin.looking import Depth
 from hotplate.tasks.admin.parked import Entry
 from hotplate.tasks.admin.report import ParkedTask
-from hotplate.tasks.brokers import described
-from hotplate.tasks.embedded import file
-from hotplate.tasks.embedded.location import location
+from hotplate.tasks.embedded import envelope
+from hotplate.tasks.embedded.file import Store
+from hotplate.tasks.untyped import Value
 from hotplate.tasks.worker.parking import NEWEST, PARKED
 
 _NO_TASKS = (".pidbox", "celeryev", PARKED)
@@ -28,10 +25,9 @@ class Embedded:
         connection: Kombu's, open.
     """
 
-    def __init__(self, connection: Any) -> None:  # noqa: ANN401  kombu has no types
+    def __init__(self, connection: Value) -> None:
         self._connection = connection
-        where = location(described(connection.as_uri(include_password=True), "").url)
-        self._store = file.open(where.path, durable=where.durable)
+        self._store: Store = connection.connection.store
 
     def queues(self, known: Collection[str]) -> list[Depth]:
         """See `Look`."""
@@ -45,14 +41,9 @@ class Embedded:
 
     def parked(self) -> list[ParkedTask]:
         """See `Look`."""
-        return [parked.read(_headers(each.payload)) for each in self._store.peek(PARKED, 2 * NEWEST)]
+        found = self._store.peek(PARKED, 2 * NEWEST)
+        return [parked.read(envelope.decode(each.payload).get("headers") or {}) for each in found]
 
     def walk(self) -> AbstractContextManager[Iterator[Entry]]:
         """See `Look`."""
         return taking(self._connection)
-
-
-def _headers(payload: bytes) -> dict[str, Any]:
-    found = msgspec.json.decode(payload)
-    headers = found.get("headers") if isinstance(found, dict) else None
-    return headers if isinstance(headers, dict) else {}

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from contextlib import AbstractContextManager
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 from hotplate.tasks.admin.parked import Entry
 from hotplate.tasks.admin.report import ParkedTask
 from hotplate.tasks.brokers import Kind
+from hotplate.tasks.untyped import Value
 
 
 class Depth(NamedTuple):
@@ -46,7 +47,7 @@ class Look(Protocol):
         """Go through what is parked, oldest first; what is not removed on the way stays."""
 
 
-def look(connection: Any, kind: Kind) -> Look:  # noqa: ANN401  kombu has no types
+def look(connection: Value, kind: Kind) -> Look:
     """Return the way to look into a kind of broker.
 
     Args:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from hotplate.tasks.admin.report import ParkedReport, ParkedTask
+from hotplate.tasks.untyped import Value
 from hotplate.tasks.worker.parking import HEADER
 
 _LONGEST = 500  # characters of a detail
@@ -26,7 +27,7 @@ class Entry(NamedTuple):
     """
 
     task: ParkedTask
-    message: Any
+    message: Value
     remove: Callable[[], object]
 
 

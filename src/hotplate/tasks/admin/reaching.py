@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
 
 from hotplate.errors import ExitCode, HotplateError
 from hotplate.settings.secret import hidden
 from hotplate.tasks.brokers import Broker, described
+from hotplate.tasks.untyped import Value
 
 _PATIENCE = 2.0  # seconds to reach a broker: who types a command wants to know, not to wait
 # Redis: a server that is frozen, or drops packets, is not waited for; RabbitMQ: what is published has arrived.
@@ -18,7 +18,7 @@ _OPTIONS: Mapping[str, Mapping[str, object]] = {
 }
 
 
-def application(broker: Broker, main: str) -> Any:  # noqa: ANN401  Celery has no types
+def application(broker: Broker, main: str) -> Value:
     """Return a Celery app that knows the broker, and no task: enough to look, to give back and to throw away.
 
     Args:
@@ -28,22 +28,25 @@ def application(broker: Broker, main: str) -> Any:  # noqa: ANN401  Celery has n
     from celery import Celery
 
     app = Celery(main or "hotplate", broker=broker.url, set_as_current=False, fixups=[])
-    app.conf.update(worker_hijack_root_logger=False, task_ignore_result=True)
+    if broker.kind == "redis":
+        from hotplate.tasks import redis
+
+        redis.configure(app.conf)  # Kombu's own transport would not wake our workers
     return impatient(app)
 
 
-def impatient(app: Any) -> Any:  # noqa: ANN401  Celery has no types
+def impatient(app: Value) -> Value:
     """Have a Celery app give up soon where its broker does not answer; return it."""
     kind = of(app).kind
     app.conf.update(
         broker_connection_timeout=_PATIENCE,
         broker_connection_retry=False,
-        broker_transport_options={**_OPTIONS.get(kind, {}), **(app.conf.broker_transport_options or {})},
+        broker_transport_options={**(app.conf.broker_transport_options or {}), **_OPTIONS.get(kind, {})},
     )
     return app
 
 
-def of(app: Any, origin: str = "the app") -> Broker:  # noqa: ANN401  Celery has no types
+def of(app: Value, origin: str = "the app") -> Broker:
     """Return the broker of a Celery app.
 
     Args:
@@ -56,7 +59,7 @@ def of(app: Any, origin: str = "the app") -> Broker:  # noqa: ANN401  Celery has
 
 
 @contextmanager
-def connected(app: Any, attempted: str) -> Iterator[Any]:  # noqa: ANN401  kombu has no types
+def connected(app: Value, attempted: str) -> Iterator[Value]:
     """Have a connection to the broker of an app.
 
     Args:
@@ -98,7 +101,7 @@ def reason(problem: BaseException) -> str:
     return hidden(" ".join(text.split())).rstrip(".") if "://" in text else " ".join(text.split()).rstrip(".")
 
 
-def _problems(app: Any) -> tuple[type[BaseException], ...]:  # noqa: ANN401  Celery has no types
+def _problems(app: Value) -> tuple[type[BaseException], ...]:
     from kombu.exceptions import KombuError, OperationalError
 
     connection = app.connection_for_write()

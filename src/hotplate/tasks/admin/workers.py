@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from hotplate.tasks.admin.report import Rates, RunningTask, TaskWorker
+from hotplate.tasks.untyped import Value
 from hotplate.tasks.worker import counting
 from hotplate.tasks.worker.counting import Counts
 
@@ -40,7 +41,7 @@ class Workers(NamedTuple):
     rates: Rates
 
 
-def ask(app: Any, patience: float = PATIENCE) -> Heard:  # noqa: ANN401  Celery has no types
+def ask(app: Value, patience: float = PATIENCE) -> Heard:
     """Ask all workers, every question at the same time.
 
     Args:
@@ -61,7 +62,7 @@ def ask(app: Any, patience: float = PATIENCE) -> Heard:  # noqa: ANN401  Celery 
     return Heard(*(dict(heard.get(question, {})) for question, _ in questions))
 
 
-def _ask(app: Any, question: str, patience: float, heard: dict[str, dict[str, Any]], *, to: dict[str, str]) -> None:  # noqa: ANN401  Celery has no types
+def _ask(app: Value, question: str, patience: float, heard: dict[str, dict[str, Any]], *, to: dict[str, str]) -> None:
     with app.connection_for_write() as connection:
         replies = app.control.broadcast(question, reply=True, timeout=patience, connection=connection, **to)
     heard[question] = {name: answer for reply in replies or () for name, answer in reply.items()}
