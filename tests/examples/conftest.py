@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple, cast
 
 import pytest
+from celery.contrib.testing.worker import start_worker
 from flask import Flask
 from sqlalchemy import Engine, event
 
@@ -22,6 +23,8 @@ if str(ROOT) not in sys.path:
 VARIANTS = ("app", "slow")
 # The slow variant leaves BLAS its threads, which on a busy machine wait for each other; that is not what is tested.
 CALM = {"OPENBLAS_NUM_THREADS": "1"}
+# Those of whoever runs the tests are not ours.
+BROKERS = ("DATABASE_URL", "CELERY_BROKER_URL", "CELERY_RESULT_BACKEND", "REDIS_URL")
 
 
 class Site(NamedTuple):
@@ -56,6 +59,11 @@ class Site(NamedTuple):
             event.remove(self.engine, "before_cursor_execute", note)
 
 
+def places(folder: Path) -> dict[str, str]:
+    """Where a Newsdesk keeps its articles and its tasks, for its environment."""
+    return {"NEWSDESK_DATA": str(folder), "HOTPLATE_TASKS_DIR": str(folder / "tasks")}
+
+
 @pytest.fixture(scope="session")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of the database that the imported variants use."""
@@ -66,9 +74,10 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def load(data: Path) -> Iterator[Callable[[str], Site]]:
     """Imports a variant; the first call seeds the database."""
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in {**QUICK, **CALM, "NEWSDESK_DATA": str(data)}.items():
+        for name, value in {**QUICK, **CALM, **places(data)}.items():
             patch.setenv(name, value)
-        patch.delenv("DATABASE_URL", raising=False)
+        for name in BROKERS:
+            patch.delenv(name, raising=False)
         importlib.import_module("newsdesk.seed").seed(ARTICLES)
 
         def load(name: str) -> Site:
@@ -76,6 +85,15 @@ def load(data: Path) -> Iterator[Callable[[str], Site]]:
             return Site(name, cast("Flask", module.app), cast("Engine", module.engine))
 
         yield load
+
+
+@pytest.fixture(scope="session")
+def worker(load: Callable[[str], Site]) -> Iterator[None]:
+    """A Celery worker for the well-written variant, in a thread of this process, so that tests can hold it back."""
+    load("app")
+    celery = importlib.import_module("newsdesk.app").celery
+    with start_worker(celery, perform_ping_check=False, shutdown_timeout=60):
+        yield
 
 
 @pytest.fixture(params=VARIANTS)
@@ -99,5 +117,5 @@ def slow_site(load: Callable[[str], Site]) -> Site:
 @pytest.fixture
 def environ(tmp_path: Path) -> dict[str, str]:
     """What a process of its own needs to run Newsdesk on an empty folder."""
-    kept = {name: value for name, value in os.environ.items() if name not in {"DATABASE_URL", "OPENBLAS_NUM_THREADS"}}
-    return kept | {**QUICK, "NEWSDESK_DATA": str(tmp_path / "data"), "PYTHONPATH": str(ROOT)}
+    kept = {name: value for name, value in os.environ.items() if name not in {*BROKERS, "OPENBLAS_NUM_THREADS"}}
+    return kept | {**QUICK, **places(tmp_path / "data"), "PYTHONPATH": str(ROOT)}

@@ -8,6 +8,7 @@ from tests.examples.conftest import Site
 from tests.examples.promises import PROMISES, Promise
 
 
+@pytest.mark.usefixtures("worker")
 @pytest.mark.parametrize("promise", PROMISES, ids=lambda promise: promise.__name__)
 def test_promise(promise: Promise, site: Site) -> None:
     """A promise holds, see `promises.py`."""

@@ -134,3 +134,16 @@ def test_batches_cover_every_number(load: Callable[[str], Site]) -> None:
         batches = list(with_bar(start, stop))
         assert [number for batch in batches for number in batch] == list(range(start, stop))
         assert all(left.stop == right.start for left, right in pairwise(batches))
+
+
+def test_tables_of_another_version_are_refused(seed: Seed, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Tables that the models no longer fit are left as they are, and the command says how to start over."""
+    from newsdesk.seed import main
+
+    seed("--articles", "5")
+    with closing(sqlite3.connect(tmp_path / "one" / "app.sqlite3")) as connection:
+        connection.execute("ALTER TABLE newsletters RENAME COLUMN task_id TO heartbeat_at")
+    assert main(["--articles", "5"]) == 2
+    assert "newsletters was made by another version" in (said := capsys.readouterr().err)
+    assert said.strip().endswith("python -m newsdesk.seed --fresh")
+    assert main(["--articles", "5", "--fresh"]) == 0

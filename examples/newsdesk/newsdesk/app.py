@@ -16,8 +16,9 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy import select
 from sqlalchemy.orm import Session, sessionmaker
 
+import hotplate.tasks
 from newsdesk import app_queries as queries
-from newsdesk import config, newsletter, payloads, similarity
+from newsdesk import config, newsletter, payloads, similarity, tasks
 from newsdesk.engines import pooled_engine
 from newsdesk.models import Article, Newsletter, now
 from newsdesk.views_common import (
@@ -26,11 +27,14 @@ from newsdesk.views_common import (
     MATCHES,
     NEWSLETTER,
     PER_PAGE,
+    RETRY_AFTER,
     Match,
+    answer_error,
     article_json,
     create_flask,
     created,
     list_json,
+    log,
     matches_json,
     newsletter_json,
     stats_json,
@@ -45,6 +49,7 @@ engine = pooled_engine()
 new_session = sessionmaker(engine)
 model = similarity.Model(config.model_megabytes())
 app = create_flask("app", __name__, engine)
+celery = hotplate.tasks.celery(app)
 app.config["SEND_FILE_MAX_AGE_DEFAULT"] = timedelta(days=365)  # the style sheet's URL changes with its content
 
 
@@ -197,15 +202,31 @@ def newsletter_page() -> ResponseReturnValue:
 
 @app.post("/newsletter")
 def send_newsletter() -> ResponseReturnValue:
-    """Start sending and answer at once; while one is being sent, lead to that one."""
-    key = newsletter.start(new_session, model)
-    return redirect(f"/newsletters/{key}", 303)
+    """Leave it to a worker and answer at once; while one is being sent, lead to that one."""
+    running = newsletter.sending(db())
+    if running and tasks.gave_up(running):
+        newsletter.give_up(db(), running.id)
+    edition = newsletter.start(db(), tasks.hand_over)
+    if request.accept_mimetypes.best_match(["text/html", "application/json"]) == "application/json":
+        accepted: Response = hotplate.tasks.accepted(tasks.sending(edition))
+        return accepted
+    return redirect(f"/newsletters/{edition.id}", 303)
+
+
+@app.errorhandler(hotplate.tasks.BrokerUnreachable)
+def answer_no_broker(error: hotplate.tasks.BrokerUnreachable) -> ResponseReturnValue:
+    """503: there is nobody to leave a task with. The reason is for us, not for the reader."""
+    log.error("%s", error)
+    response = answer_error(503, "This cannot be begun now. Try again in a moment.")
+    response.headers["Retry-After"] = RETRY_AFTER
+    return response
 
 
 @app.get(NEWSLETTER)
 def edition_page(key: int) -> ResponseReturnValue:
     """How far an edition has come."""
-    return render_template("edition.html", edition=edition(key))
+    found = edition(key)
+    return render_template("edition.html", edition=found, **tasks.addresses(found))
 
 
 @app.get(f"/api{NEWSLETTER}")

@@ -81,7 +81,10 @@ class User(Base):
 
 
 class Newsletter(Base):
-    """One edition and how far its sending has come. ``state``: sending, sent or failed."""
+    """One edition and how far its sending has come.
+
+    ``state``: sending, sent or failed. ``task_id``: of the Celery task that sends it; empty where none does.
+    """
 
     __tablename__ = "newsletters"
 
@@ -90,7 +93,7 @@ class Newsletter(Base):
     total: Mapped[int] = mapped_column(Integer, default=0)
     sent: Mapped[int] = mapped_column(Integer, default=0)
     started_at: Mapped[datetime] = mapped_column(default=now)
-    heartbeat_at: Mapped[datetime] = mapped_column(default=now)
+    task_id: Mapped[str] = mapped_column(String(36), default="")
 
 
 class OutboxMessage(Base):

@@ -1,10 +1,9 @@
-"""The newsletter: what goes into a subscriber's message, and the sending of an edition beside the requests."""
+"""The newsletter: what goes into a subscriber's message, and the sending of an edition."""
 
 import logging
-import threading
 import time
-from collections.abc import Sequence
-from datetime import timedelta
+from collections.abc import Callable, Sequence
+from uuid import uuid4
 
 from jinja2 import Environment, PackageLoader
 from sqlalchemy import func, insert, select, update
@@ -12,16 +11,19 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, joinedload, sessionmaker
 
 from newsdesk import config, corpus
-from newsdesk.models import Article, Newsletter, OutboxMessage, User, now
+from newsdesk.models import Article, Newsletter, OutboxMessage, User
 from newsdesk.similarity import Model
 
 CHOICE, CHOSEN = 25, 5  # a message holds the 5 of the 25 newest articles that fit its reader best
 BATCH = 10  # messages between two commits; so many at most go out twice after a kill
-STALE_AFTER = timedelta(seconds=30)  # without a sign of life for so long, a sending is taken over
 
 log = logging.getLogger("newsdesk")
 _mails = Environment(loader=PackageLoader("newsdesk"), trim_blocks=True, autoescape=False)  # noqa: S701  plain text
 _mail = _mails.get_template("mail.txt")
+
+
+class NoEditionError(Exception):
+    """There is no edition with this key, or not yet."""
 
 
 def newest(session: Session) -> Sequence[Article]:
@@ -51,59 +53,61 @@ def deliver(message: dict[str, str | int]) -> None:
     time.sleep(config.mail_delay())
 
 
-def start(new_session: sessionmaker[Session], model: Model) -> int:
-    """Send an edition in a thread of this process; the key of the edition that is being sent now.
+def sending(session: Session) -> Newsletter | None:
+    """The edition that is being sent."""
+    return session.scalars(select(Newsletter).where(Newsletter.state == "sending")).first()
 
-    If one is being sent already, nothing is started. If that one shows no sign of life, because its process was
-    ended, this process goes on with it: whoever has a message in the outbox gets no second one.
+
+def start(session: Session, hand_over: Callable[[Newsletter], object]) -> Newsletter:
+    """Begin an edition and hand it over to whoever sends it; while one is being sent, that one.
+
+    It is handed over before it is committed. If this process is killed in between, a worker finds no such edition and
+    says so; the other way round, an edition would wait for ever that nobody was told to send.
     """
-    with new_session() as session:
-        running = session.scalars(select(Newsletter).where(Newsletter.state == "sending")).first()
-        if running is None:
-            running = Newsletter(total=session.scalar(select(func.count(User.id)).where(User.subscribed)) or 0)
-            session.add(running)
-            try:
-                session.commit()
-            except IntegrityError:  # another request was faster; the index newsletter_one_at_a_time holds us back
-                session.rollback()
-                return session.scalars(select(Newsletter.id).order_by(Newsletter.id.desc())).first() or 0
-        elif not _take_over(session, running):
-            return running.id
-        key = running.id
-    threading.Thread(target=_send_or_report, args=(new_session, model, key), name="newsletter", daemon=True).start()
-    return key
-
-
-def _take_over(session: Session, running: Newsletter) -> bool:
-    stale = Newsletter.heartbeat_at < now() - STALE_AFTER
-    query = update(Newsletter).where(Newsletter.id == running.id, Newsletter.state == "sending", stale)
-    taken = session.execute(query.values(heartbeat_at=now()).returning(Newsletter.id)).all()
-    session.commit()
-    return bool(taken)
-
-
-def _send_or_report(new_session: sessionmaker[Session], model: Model, key: int) -> None:
+    edition = Newsletter(total=session.scalar(select(func.count(User.id)).where(User.subscribed)), task_id=str(uuid4()))
+    session.add(edition)
     try:
-        send(new_session, model, key)
-    except Exception:
-        log.exception("Newsletter %d could not be sent", key)
-        with new_session() as session:
-            session.execute(update(Newsletter).where(Newsletter.id == key).values(state="failed"))
-            session.commit()
+        session.flush()
+    except IntegrityError:  # the index newsletter_one_at_a_time: one is being sent
+        session.rollback()
+        return session.scalars(select(Newsletter).order_by(Newsletter.id.desc()).limit(1)).one()
+    hand_over(edition)
+    session.commit()
+    return edition
 
 
-def send(new_session: sessionmaker[Session], model: Model, key: int) -> None:
-    """Send what is not in the outbox yet, in batches; no connection is held while messages go out."""
-    with new_session() as session:
+def give_up(session: Session, key: int) -> None:
+    """Note that an edition was stopped by an error, so that another one can be sent."""
+    unfinished = (Newsletter.id == key, Newsletter.state == "sending")
+    session.execute(update(Newsletter).where(*unfinished).values(state="failed"))
+    session.commit()
+
+
+def send(new_session: sessionmaker[Session], model: Model, key: int, tell: Callable[[int, int], object]) -> None:
+    """Send what is not in the outbox yet, in batches; no connection is held while messages go out.
+
+    Called again after a kill or an error it goes on: whoever has a message in the outbox gets no second one.
+
+    Args:
+        new_session: makes a session.
+        model: ranks the articles for a reader.
+        key: of the edition.
+        tell: called with the messages that are out and all there are, after each batch.
+
+    Raises:
+        NoEditionError: there is none with this key.
+    """
+    with new_session() as session, session.begin():
         articles = newest(session)
         session.expunge_all()
+        edition = session.get(Newsletter, key)
+        if edition is None:
+            raise NoEditionError(key)
+        if edition.state == "sent":
+            return
+        edition.state = "sending"  # once more, if an error had stopped it
     chosen: dict[str, list[Article]] = {}
-    while True:
-        with new_session() as session:
-            done = select(OutboxMessage.user_id).where(OutboxMessage.newsletter_id == key)
-            query = select(User).where(User.subscribed, User.id.not_in(done)).order_by(User.id).limit(BATCH)
-            users = session.scalars(query.options(joinedload(User.interest, innerjoin=True))).all()
-            session.expunge_all()
+    while users := _without_a_message(new_session, key):
         messages = []
         for user in users:
             interest = user.interest.name
@@ -111,11 +115,25 @@ def send(new_session: sessionmaker[Session], model: Model, key: int) -> None:
                 chosen[interest] = choose(model, interest, articles)
             messages.append(compose(user, chosen[interest]) | {"newsletter_id": key})
             deliver(messages[-1])
-        with new_session() as session, session.begin():
-            if messages:
-                session.execute(insert(OutboxMessage), messages)
-            sent = select(func.count(OutboxMessage.id)).where(OutboxMessage.newsletter_id == key).scalar_subquery()
-            progress = {"sent": sent, "heartbeat_at": now(), "state": "sending" if users else "sent"}
-            session.execute(update(Newsletter).where(Newsletter.id == key).values(**progress))
-        if not users:
-            return
+        tell(*_note(new_session, key, messages))
+    with new_session() as session, session.begin():
+        session.execute(update(Newsletter).where(Newsletter.id == key).values(state="sent"))
+
+
+def _without_a_message(new_session: sessionmaker[Session], key: int) -> Sequence[User]:
+    done = select(OutboxMessage.user_id).where(OutboxMessage.newsletter_id == key)
+    query = select(User).where(User.subscribed, User.id.not_in(done)).order_by(User.id).limit(BATCH)
+    with new_session() as session:
+        users = session.scalars(query.options(joinedload(User.interest, innerjoin=True))).all()
+        session.expunge_all()
+    return users
+
+
+def _note(new_session: sessionmaker[Session], key: int, messages: list[dict[str, str | int]]) -> tuple[int, int]:
+    """Put messages into the outbox; how many are in it, of how many."""
+    sent = select(func.count(OutboxMessage.id)).where(OutboxMessage.newsletter_id == key).scalar_subquery()
+    progress = update(Newsletter).where(Newsletter.id == key).values(sent=sent)
+    with new_session() as session, session.begin():
+        session.execute(insert(OutboxMessage), messages)
+        done, total = session.execute(progress.returning(Newsletter.sent, Newsletter.total)).one()
+        return done, total

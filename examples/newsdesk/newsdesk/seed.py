@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Engine, create_engine, func, insert, select, text, update
+from sqlalchemy import Engine, create_engine, func, insert, inspect, select, text, update
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
@@ -93,6 +93,7 @@ class Seeder:
         if fresh:
             Base.metadata.drop_all(self.engine)
         Base.metadata.create_all(self.engine)
+        self._refuse_old_tables()
         if self._sqlite and self.variant == "app":
             with self.engine.connect() as connection:
                 connection.execute(
@@ -136,6 +137,15 @@ class Seeder:
         with self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             connection.execute(text("ANALYZE"))
         self.engine.dispose()
+
+    def _refuse_old_tables(self) -> None:
+        present = inspect(self.engine)
+        for name, table in Base.metadata.tables.items():
+            if set(table.columns.keys()) != {column["name"] for column in present.get_columns(name)}:
+                raise ConfigurationError(
+                    f"the table {name} was made by another version of Newsdesk. Start over: "
+                    f"{config.seed_command()} --fresh"
+                )
 
     def _advance_sequence(self, session: Session) -> None:
         # PostgreSQL does not notice keys that were given explicitly; SQLite does.

@@ -81,10 +81,8 @@ def create_flask(variant: Variant, name: str, engine: Engine) -> Flask:
     """A Flask app without pages, and one clean line on stderr if its database is not there yet."""
     app = Flask(name)
     app.config.update(MAX_CONTENT_LENGTH=MAX_REQUEST)
-    style = Path(__file__).with_name("static") / "newsdesk.css"
-    digest = hashlib.sha256(style.read_bytes()).hexdigest()[:8]
     app.jinja_env.globals.update(
-        tag_names=corpus.TAGS, style=f"/static/newsdesk.css?v={digest}", max_draft=DRAFT_LENGTH
+        tag_names=corpus.TAGS, style=static("newsdesk.css"), script=static("sending.js"), max_draft=DRAFT_LENGTH
     )
     app.jinja_env.filters.update(paragraphs=paragraphs, day=day)
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
@@ -111,6 +109,12 @@ def create_flask(variant: Variant, name: str, engine: Engine) -> Flask:
     if engine.url.get_backend_name() == "sqlite" and not config.sqlite_file(variant).exists():
         print(f"newsdesk: {unseeded(variant)}", file=sys.stderr)
     return app
+
+
+def static(name: str) -> str:
+    """Where a file of ours is: browsers may keep it for long, so its URL changes with its content."""
+    content = (Path(__file__).with_name("static") / name).read_bytes()
+    return f"/static/{name}?v={hashlib.sha256(content).hexdigest()[:8]}"
 
 
 def unseeded(variant: Variant) -> str:
