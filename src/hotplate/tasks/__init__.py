@@ -13,6 +13,8 @@ Example:
         return hotplate.tasks.accepted(send_newsletter.delay(newsletter_id))
 """
 
+from hotplate.tasks.installed import installed
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from hotplate.frameworks.tasks import accepted, celery, routes
@@ -36,9 +38,8 @@ def __getattr__(name: str) -> object:
     if home is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
-    from importlib.util import find_spec
 
-    if find_spec("celery") is None:
+    if not installed("celery"):
         from hotplate.errors import ExitCode, HotplateError
 
         raise HotplateError(
@@ -58,9 +59,7 @@ def __dir__() -> list[str]:
 
 def _register() -> None:
     """Make Kombu know our schemes wherever this package is imported, so that a URL is all that an app has to name."""
-    from importlib.util import find_spec
-
-    if find_spec("kombu") is None:
+    if not installed("kombu"):
         return
     from kombu.transport import TRANSPORT_ALIASES
 

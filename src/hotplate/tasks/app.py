@@ -15,7 +15,6 @@ from hotplate.tasks import brokers, defaults, sending
 from hotplate.tasks.arguments import explained
 from hotplate.tasks.untyped import App, Conf, Job, Value
 
-REDIS_TRANSPORT = "hotplate.tasks.redis:Transport"
 WithoutBroker = Literal["fail", "run"]
 # Entered around each task; told whether the task runs by itself, as in a worker, or within the code that called it.
 Surrounding = Callable[[bool], AbstractContextManager[object]]
@@ -116,10 +115,17 @@ class Application(Celery):
 
     def connection_for_write(self, url: Value = None, **options: Value) -> Value:
         """Return a connection for those who send: it does not wait for a broker that is away."""
+        kind = self.broker().kind
+        ours = defaults.settings(kind).get("broker_transport_options", {})
+        users = {name: value for name, value in self.conf.broker_transport_options.items() if ours.get(name) != value}
         given = options.pop("transport_options", None) or {}
-        patience = sending.CONNECTING if self.broker().kind != "other" else {}
-        merged = {**patience, **self.conf.broker_transport_options, **given}
+        merged = {**ours, **sending.patience(kind), **users, **given}
         return super().connection_for_write(url, transport_options=merged, **options)
+
+    def _get_backend(self) -> Value:
+        backend = super()._get_backend()
+        sending.settle(self, backend)
+        return backend
 
     def broker(self) -> brokers.Broker:
         """Return the broker as configured now."""
@@ -173,10 +179,20 @@ def lowest(conf: Conf, fallback: brokers.Broker, main: str) -> dict[str, Value]:
     if not named:
         layer["broker_url"] = fallback.url
     if broker.kind == "redis" and not conf.get("broker_transport"):
-        layer["broker_transport"] = REDIS_TRANSPORT
+        layer["broker_transport"] = transport(broker)
     if not conf.result_backend:
         layer["result_backend"] = brokers.results(os.environ, broker, main).url
     return layer
+
+
+def transport(broker: brokers.Broker) -> str:
+    """Return what takes messages from a Redis without losing any.
+
+    Args:
+        broker: a Redis.
+    """
+    name = "SentinelTransport" if broker.url.startswith("sentinel:") else "Transport"
+    return f"hotplate.tasks.redis:{name}"
 
 
 def names_broker(conf: Conf) -> bool:

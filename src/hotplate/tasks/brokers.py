@@ -7,7 +7,6 @@ that is there anyway, and where neither is set the embedded broker needs nothing
 from __future__ import annotations
 
 from collections.abc import Mapping
-from importlib.util import find_spec
 from typing import Literal, NamedTuple
 from urllib.parse import quote
 
@@ -16,6 +15,7 @@ from hotplate.settings.kinds import OFF_WORDS
 from hotplate.settings.refused import RefusedError
 from hotplate.settings.secret import RedisUrl, hidden
 from hotplate.tasks import place
+from hotplate.tasks.installed import installed
 
 Kind = Literal["embedded", "redis", "amqp", "other"]
 REDIS_SOCKET = "hotplate-redis"  # our transport's name within a URL that leads to a Unix socket
@@ -24,7 +24,7 @@ _KINDS: Mapping[str, Kind] = {
     "hotplate": "embedded",
     "redis": "redis", "rediss": "redis", "valkey": "redis", "valkeys": "redis", "unix": "redis",
     "redis+socket": "redis", "valkey+socket": "redis", f"{REDIS_SOCKET}+socket": "redis",
-    "amqp": "amqp", "amqps": "amqp", "pyamqp": "amqp",
+    "sentinel": "redis", "amqp": "amqp", "amqps": "amqp", "pyamqp": "amqp",
 }  # fmt: skip
 _NEEDS: Mapping[Kind, tuple[str, str]] = {"redis": ("redis", "hotplate[redis]"), "amqp": ("amqp", "hotplate[tasks]")}
 
@@ -85,7 +85,7 @@ def choose(environ: Mapping[str, str], main: str) -> Broker:
     url = environ.get("REDIS_URL", "").strip()
     if url and url.lower() not in OFF_WORDS:
         broker = described(_redis(url, "REDIS_URL"), "REDIS_URL")
-        if find_spec("redis") is not None:
+        if installed("redis"):
             return broker
         # Platforms set REDIS_URL whether an app wants it or not, so that alone is no reason not to start.
         advice = "REDIS_URL is set, but redis-py is not installed: pip install 'hotplate[redis]' to share tasks there."
@@ -172,7 +172,7 @@ def _for_results(broker: Broker) -> str:
 
 def _refuse_missing(broker: Broker) -> None:
     package, extra = _NEEDS.get(broker.kind, ("", ""))
-    if package and find_spec(package) is None:
+    if package and not installed(package):
         raise HotplateError(
             f"send tasks by {broker.shown} ({broker.origin})",
             f"the package {package} is not installed",

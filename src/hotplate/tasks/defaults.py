@@ -85,13 +85,13 @@ DEFAULTS: tuple[Default, ...] = (
         "A dropped connection is mended at once; a broker that is away is reported within about a second.",
     ),
     Default("broker_pool_acquire_timeout", 5, "Seconds; threads that all look for a broker do not queue up for ever."),
-    Default("broker_transport_options", {"confirm_publish": True}, "Sent means RabbitMQ has it.", frozenset({"amqp"})),
     Default(
-        "result_backend_transport_options",
-        {"retry_policy": {"max_retries": 3, "interval_start": 0, "interval_step": 0.2, "interval_max": 0.5}},
-        "Celery tries 20 times, a second apart: a status page would hang as long as its Redis is away.",
+        "broker_transport_options",
+        {"socket_connect_timeout": 5, "socket_timeout": 30, "socket_keepalive": True},
+        "Seconds. A Redis that stops answering is noticed; Kombu would wait as long as the kernel does.",
         frozenset({"redis"}),
     ),
+    Default("broker_transport_options", {"confirm_publish": True}, "Sent means RabbitMQ has it.", frozenset({"amqp"})),
     Default("redis_socket_connect_timeout", 2, "Seconds, for results in a Redis that is away; Celery's has no limit."),
     Default("redis_socket_timeout", 10, "Seconds; Celery's 120 would hold a web worker's thread as long."),
     # The app stays itself.
@@ -103,7 +103,7 @@ DEFAULTS: tuple[Default, ...] = (
 
 
 # Settings that Celery does not know.
-OURS = tuple(row.name for row in DEFAULTS if row.name.startswith("hotplate_"))
+OURS = ("hotplate_attempts", "hotplate_result_limit", "hotplate_unknown_pause")
 
 
 def settings(kind: Kind) -> Mapping[str, Value]:

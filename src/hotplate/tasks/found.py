@@ -78,7 +78,7 @@ def complete(found: Found, environ: Mapping[str, str]) -> Found:
     Raises:
         HotplateError: the broker in the environment cannot be used.
     """
-    from hotplate.tasks.app import REDIS_TRANSPORT, names_broker
+    from hotplate.tasks.app import names_broker, transport
 
     conf = found.app.conf
     if found.ours or names_broker(conf) or conf.get("broker_host"):
@@ -86,7 +86,7 @@ def complete(found: Found, environ: Mapping[str, str]) -> Found:
     broker = brokers.choose(environ, found.name)
     conf["broker_url"] = broker.url
     if broker.kind == "redis":
-        conf["broker_transport"] = REDIS_TRANSPORT
+        conf["broker_transport"] = transport(broker)
     if not conf.result_backend:
         conf["result_backend"] = brokers.results(environ, broker, found.name).url
     return found._replace(broker=broker)

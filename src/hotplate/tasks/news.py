@@ -89,7 +89,7 @@ class News:
     def _words(self) -> Iterator[None]:
         """Yield whenever there may be news, and every now and then."""
         backend = self._app.backend
-        watching = getattr(backend, "watching", None)
+        watching = getattr(backend, "_watching", None)  # the embedded results', which are of this room
         if watching is not None:
             yield from _told_by_file(watching)
         elif hasattr(backend, "client") and hasattr(backend.client, "pubsub"):
@@ -106,7 +106,8 @@ class News:
                 with self._lock:
                     wanted = {str(_key(backend, identity)) for identity, _ in self._waiting.values()}
                     self._changed.clear()
-                if wanted - heard:
+                subscribed = bool(wanted - heard)
+                if subscribed:
                     ears.subscribe(*(wanted - heard))
                 if heard - wanted:
                     ears.unsubscribe(*(heard - wanted))
@@ -114,7 +115,10 @@ class News:
                 if not heard:
                     yield
                     continue
-                # Redis may have published between a look and the subscription, so each change is a word, too.
+                if subscribed:
+                    # What was published before Redis had the subscription is seen by looking once more.
+                    ears.get_message(timeout=PAUSE)
+                    yield
                 until = time.monotonic() + 1.0
                 while time.monotonic() < until and not self._changed.is_set():
                     if ears.get_message(timeout=0.1) is not None:

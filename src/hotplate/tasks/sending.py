@@ -14,18 +14,23 @@ from typing import NamedTuple
 from kombu.exceptions import OperationalError
 
 from hotplate.errors import ExitCode, HotplateError
+from hotplate.settings.secret import hidden
+from hotplate.tasks.brokers import Kind
 from hotplate.tasks.untyped import App, Job, Result, Value
 
 _log = logging.getLogger("hotplate.tasks")
 
-# How long those who send look for a broker (kombu.Connection's options): twice, 0.1 s apart.
-CONNECTING = {
+# How long those who send look for a broker (kombu.Connection's options): twice, 0.1 s apart; seconds.
+_CONNECTING = {
     "max_retries": 1, "interval_start": 0.1, "interval_step": 0, "interval_max": 0.1, "connect_retries_timeout": 1,
 }  # fmt: skip
 # A running task that sends another is part of work that has been accepted: it waits while a broker restarts.
 IN_TASKS = 60.0
 _PAUSES = (0.1, 0.2, 0.5, 1.0)  # seconds between its attempts; the last one is repeated
 _TOGETHER = ("chain", "chord", "group_id")  # what belongs to more than one task
+
+
+_REDIS = {"socket_connect_timeout": 0.5, "socket_timeout": 2}
 
 
 class BrokerUnreachable(HotplateError, OperationalError):  # noqa: N818  # the name says it in an `except`, as Celery's do
@@ -41,6 +46,44 @@ class BrokerUnreachable(HotplateError, OperationalError):  # noqa: N818  # the n
         self, attempted: str, cause: str, remedy: str, *, code: ExitCode = ExitCode.FAILED, detail: str = ""
     ) -> None:
         super().__init__(attempted, cause, remedy, code=code, detail=detail)
+
+
+def is_worker(app: App) -> bool:
+    """Whether this process runs tasks that were taken from a broker."""
+    return bool(app.use_fast_trace_task)
+
+
+def settle(app: App, backend: Value) -> None:
+    """Make Celery's store of results in a Redis as impatient as sending is, where no worker needs its patience.
+
+    Args:
+        app: our Celery app.
+        backend: its store of results.
+    """
+    if type(backend).__module__ != "celery.backends.redis":
+        return
+    ensure, subscribe, consumer = backend.ensure, backend.on_task_call, backend.result_consumer
+
+    def soon(function: Callable[..., Value], args: tuple[Value, ...], **policy: Value) -> Value:
+        if is_worker(app):
+            return ensure(function, args, **policy)
+        try:
+            return ensure(function, args, **{**policy, "max_retries": 1, "interval_start": 0.1, "interval_max": 0.1})
+        except backend.connection_errors as problem:
+            url = str(backend.url or "")
+            raise BrokerUnreachable(
+                "reach the results of tasks",
+                f"{hidden(url)} says: {_clean(str(problem), url)}",
+                "Start it, or name another: export CELERY_RESULT_BACKEND=redis://host:6379/0",
+            ) from problem
+
+    def on_task_call(producer: Value, task_id: str) -> None:
+        # Else it subscribes to the result of every task that is sent, and stays subscribed where nobody asks for it, as
+        # in a web worker; who waits subscribes before it looks.
+        if is_worker(app):
+            subscribe(producer, task_id)
+
+    backend.ensure, backend.on_task_call, consumer._ensure = soon, on_task_call, soon  # noqa: SLF001  # its copy
 
 
 class Order(NamedTuple):
@@ -61,6 +104,15 @@ class Order(NamedTuple):
     options: dict[str, Value]
 
 
+def patience(kind: Kind) -> dict[str, float]:
+    """Return the options of a connection to send by.
+
+    Args:
+        kind: of the broker; whether one that is not known takes options cannot be told.
+    """
+    return {} if kind == "other" else {**_CONNECTING, **(_REDIS if kind == "redis" else {})}
+
+
 def send(app: App, order: Order, publish: Callable[[], Result]) -> Result:
     """Send a task, or say that it cannot be sent.
 
@@ -72,7 +124,7 @@ def send(app: App, order: Order, publish: Callable[[], Result]) -> Result:
     Raises:
         BrokerUnreachable: the broker is away; `order` has not been done.
     """
-    until = time.monotonic() + IN_TASKS if app.current_worker_task is not None else 0.0
+    until = time.monotonic() + IN_TASKS if is_worker(app) and app.current_worker_task is not None else 0.0
     attempt = 0
     while True:
         try:
