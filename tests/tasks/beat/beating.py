@@ -8,10 +8,10 @@ from datetime import timedelta
 from threading import Event
 from typing import Any
 
-import hotplate.tasks  # noqa: F401 - makes the embedded broker known
 from celery import Celery
 from celery.beat import BeatLazyFunc
 
+import hotplate.tasks  # noqa: F401 - makes the embedded broker known
 from hotplate.tasks.beat.serve import serve
 
 QUEUE = "ticks"
