@@ -6,7 +6,6 @@ Celery has the main thread. A thread beside it listens to the master; it holds n
 from __future__ import annotations
 
 import hashlib
-import importlib
 import os
 import platform
 import select
@@ -16,7 +15,7 @@ import threading
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import msgspec
 import psutil
@@ -68,8 +67,9 @@ def _serve(job: Job, talk: Talk) -> int:
     if found is None:
         raise tasked.nothing(str(job.target))
     if job.birth.order.role == "beat":
-        beat: Any = importlib.import_module("hotplate.tasks.beat.serve")
-        return int(beat.serve(found.app, on_ready=talk.ready_alone, should_stop=talk.is_over) or 0)
+        from hotplate.tasks.beat import serve
+
+        return serve.serve(found.app, on_ready=talk.ready_alone, should_stop=talk.is_over)
     from hotplate.tasks.worker import run
 
     return run.serve(found.app, _plan(job), talk)
