@@ -1,6 +1,6 @@
 """A task worker as the supervisor runs it: forked from a process that has imported the app.
 
-`python -m tests.tasks.worker.serving '{"concurrency": 2}'` prints a JSON object per line: what the worker says.
+`python -m tests.tasks.worker.serving MODULE '{"concurrency": 2}'` prints a JSON object per line: what the worker says.
 """
 
 from __future__ import annotations
@@ -8,10 +8,10 @@ from __future__ import annotations
 import json
 import os
 import sys
+from importlib import import_module
 
 import msgspec
 
-import hotplate.tasks
 from hotplate.tasks.worker.run import Counts, Plan, serve
 from tests.tasks.worker import chores
 
@@ -21,9 +21,6 @@ class Lines:
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
-
-    def _say(self, **fields: object) -> None:
-        os.write(self._descriptor, json.dumps(fields).encode() + b"\n")
 
     def ready(self, processes: tuple[int, ...]) -> None:
         """Say the worker's processes."""
@@ -37,16 +34,19 @@ class Lines:
         """Note that it was called."""
         chores.note("in_child")
 
+    def _say(self, **fields: object) -> None:
+        os.write(self._descriptor, json.dumps(fields).encode() + b"\n")
 
-def main() -> int:
+
+def main(module: str, given: str) -> int:
     """Fork, serve in the child, and end with its status."""
-    plan = {"name": "hotplate-test-1@here", "title": "hotplate: tasks chores", "concurrency": 2, "talk_every": 0.05}
-    plan.update(json.loads(sys.argv[1]))
+    plan = {"title": "hotplate: tasks chores", "concurrency": 2, "talk_every": 0.05, **json.loads(given)}
+    app = import_module(module).app
     child = os.fork()
     if child == 0:
         status = 1
         try:
-            status = serve(chores.app, Plan(**plan), Lines(1))
+            status = serve(app, Plan(**plan), Lines(1))
         finally:
             sys.stderr.flush()
             os._exit(status)
@@ -55,4 +55,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(*sys.argv[1:]))

@@ -11,7 +11,6 @@ from types import FrameType
 from typing import Any, NoReturn
 
 from celery import signals
-from celery.bootsteps import RUN
 from celery.exceptions import WorkerShutdown
 from celery.worker import state
 from kombu.exceptions import OperationalError
@@ -39,7 +38,7 @@ def listen(worker: Any) -> None:  # noqa: ANN401  Celery's
     """Install the handlers of SIGTERM and SIGQUIT.
 
     Args:
-        worker: Celery's.
+        worker: Celery's; its `abandoned` is set by SIGQUIT, its `stopping` says that its event loop has ended.
     """
 
     def finish(_signal: int, _frame: FrameType | None) -> None:
@@ -50,8 +49,9 @@ def listen(worker: Any) -> None:  # noqa: ANN401  Celery's
             raise WorkerShutdown(0)
 
     def abandon(_signal: int, _frame: FrameType | None) -> None:
+        worker.abandoned = True
         hub = getattr(worker, "hub", None)
-        if hub is not None and worker.blueprint.state == RUN and not _waiting:
+        if hub is not None and not worker.stopping and not _waiting:
             # In between two events: a half-sent acknowledgement must not get another one into its middle.
             hub.call_soon(give_back, worker)
         else:

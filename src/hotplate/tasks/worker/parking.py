@@ -96,7 +96,9 @@ def again(app: Celery, message: Message) -> str:
     note = message.headers.get(HEADER)
     note = note if isinstance(note, dict) else {}
     target = app.amqp.queues[str(note.get("queue") or app.conf.task_default_queue)]
-    publish(app, message, target, dict.fromkeys((HEADER, ATTEMPTS, UNKNOWN)), priority=note.get("priority"))
+    # Its retries begin anew; whoever tries it again wants it to run, however late.
+    headers = {**dict.fromkeys((HEADER, ATTEMPTS, UNKNOWN, "eta", "expires")), "retries": 0}
+    publish(app, message, target, headers, priority=note.get("priority"))
     return str(target.name)
 
 

@@ -20,6 +20,13 @@ class Telling(AsynPool):
         super().on_job_ready(job, i, obj, inqW_fd)
         counting.COUNTER.ended(*obj)
 
+    def did_start_ok(self) -> bool:
+        """Say whether any process lives: one may have been killed while there was no broker, and is replaced."""
+        self._join_exited_workers()
+        alive = bool(self._pool)
+        self.maintain_pool()
+        return alive
+
     def on_job_process_lost(self, job: Any, pid: int, exitcode: int) -> None:  # noqa: ANN401  billiard's
         """Count a process that died while it ran a task."""
         counting.COUNTER.lost()

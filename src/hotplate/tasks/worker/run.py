@@ -82,12 +82,22 @@ def serve(app: Celery, plan: Plan, talk: Talk) -> int:
 class Worker(CeleryWorker):
     """Celery's worker, without its logging, its banner, and its own ideas of signals."""
 
+    abandoned = False
+    stopping = False
+
     def on_before_init(self, *, hotplate: tuple[Plan, Talk], **options: Any) -> None:  # noqa: ANN401  Celery's
         """Be told to leave from now on."""
         self.plan, self.talk = hotplate
         self.talker = Talker(self.talk, self.plan.talk_every)
         leaving.listen(self)
         super().on_before_init(quiet=True, **options)
+
+    def stop(self, in_sighandler: bool = False, exitcode: int | None = None) -> None:  # noqa: FBT001, FBT002  Celery's
+        """Wait for the tasks that run, unless they have been given up already."""
+        self.stopping = True
+        if self.abandoned:
+            leaving.give_back(self)
+        super().stop(in_sighandler, exitcode)
 
     def setup_logging(self, colorize: bool | None = None) -> bool:  # noqa: ARG002, FBT001  Celery's
         """Leave logging to the app, as everywhere."""
