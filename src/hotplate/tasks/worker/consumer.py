@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 import warnings
+from contextlib import suppress
 from typing import Any, Final
 
 from celery import signals
@@ -15,7 +16,7 @@ from celery.worker.consumer import Consumer as CeleryConsumer
 from kombu.exceptions import OperationalError
 from kombu.utils.url import maybe_sanitize_url
 
-from hotplate.tasks.worker import attempts, counting, leaving, parking
+from hotplate.tasks.worker import attempts, counting, leaving, parking, revoked
 from hotplate.tasks.worker.loose import Connection, Message
 
 _log = logging.getLogger("hotplate.tasks")
@@ -50,6 +51,13 @@ class Waits(CeleryConsumer):
             _log.info("Connected to the broker %s", _shown(conn))
         self.told = -_SAY_AGAIN
         return conn
+
+    def on_ready(self) -> None:
+        """Learn what was revoked while this worker was not there."""
+        super().on_ready()
+        if self.controller.options.get("without_mingle"):
+            with suppress(OperationalError, *self.connection_errors, *self.channel_errors):
+                revoked.ask(self.app, self.hostname)
 
     def on_connection_error_before_connected(self, exc: Exception) -> None:
         """Say that the broker went away, in a line."""

@@ -137,7 +137,7 @@ class _Frozen(bootsteps.StartStopStep):
 
 def _options(app: Celery, plan: Plan) -> dict[str, Any]:
     conf = app.conf
-    # Only who asked for events looks at these two.
+    # Only who asked for events looks at the two.
     silent = not conf.worker_send_task_events
     return {
         "hostname": plan.name,
@@ -147,6 +147,7 @@ def _options(app: Celery, plan: Plan) -> dict[str, Any]:
         "pool": TaskPool if conf.worker_pool in _PREFORK else None,
         "consumer_cls": _consumer(app),
         "without_gossip": silent,
+        "without_mingle": True,  # `revoked` does it without waiting
         "without_heartbeat": silent,
     }
 
