@@ -49,7 +49,7 @@ def _family(family: Family, context: click.Context) -> Iterator[str]:
     for name, member in family.commands.items():
         if isinstance(member, Command):
             yield from _chapter(member, click.Context(member, info_name=name, parent=context), level=3)
-            yield from _records(_cache_records().get(name, {}), f"{context.command_path} {name} --json")
+            yield from _records(_answers(context.command_path).get(name, {}), f"{context.command_path} {name} --json")
 
 
 def _chapter(command: Command, context: click.Context, level: int = 2) -> Iterator[str]:
@@ -61,9 +61,9 @@ def _chapter(command: Command, context: click.Context, level: int = 2) -> Iterat
         for typed, purpose in section.entries:
             yield f"| `{_cell(typed)}` | {_cell(purpose)} |\n"
     yield f"\n{_examples(command.examples)}"
-    if command.name == "run":
+    if context.command_path == "hotplate run":
         yield "\nMore on every setting: [settings.md](settings.md).\n"
-    if command.name == "status":
+    if context.command_path == "hotplate status":
         yield from _status_fields()
 
 
@@ -87,8 +87,12 @@ def _status_fields() -> Iterator[str]:
     yield from (f"| `{field}` | {_cell(text)} |\n" for field, text in _traffic())
 
 
-def _cache_records() -> Mapping[str, Mapping[str, type[msgspec.Struct]]]:
-    """Return what the commands of the cache answer with; imported when wanted."""
+def _answers(family: str) -> Mapping[str, Mapping[str, type[msgspec.Struct]]]:
+    """Return what the commands of a family answer with; imported when wanted."""
+    return {"hotplate cache": _of_cache, "hotplate tasks": _of_tasks}[family]()
+
+
+def _of_cache() -> Mapping[str, Mapping[str, type[msgspec.Struct]]]:
     from hotplate.cache.measured import Suggestion
     from hotplate.cli.cache_explain import Explanation
     from hotplate.cli.cache_probe import Probe
@@ -100,6 +104,23 @@ def _cache_records() -> Mapping[str, Mapping[str, type[msgspec.Struct]]]:
         "explain": {"": Explanation, "`answer`": Probe},
         "purge": {"": Purged},
     }
+
+
+def _of_tasks() -> Mapping[str, Mapping[str, type[msgspec.Struct]]]:
+    from hotplate.tasks.admin import report
+
+    status: Mapping[str, type[msgspec.Struct]] = {
+        "": report.TasksReport,
+        "each of `problems`": report.Problem,
+        "`broker`": report.BrokerReport,
+        "each of `queues`": report.QueueReport,
+        "each of `workers`": report.TaskWorker,
+        "each of `running`": report.RunningTask,
+        "`minute`": report.Rates,
+        "`parked`": report.ParkedReport,
+        "each of `newest`": report.ParkedTask,
+    }
+    return {"status": status, "retry": {"": report.Retried}, "purge": {"": report.Purged}}
 
 
 def _records(records: Mapping[str, type[msgspec.Struct]], command: str) -> Iterator[str]:

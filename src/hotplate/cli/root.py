@@ -18,6 +18,7 @@ COMMANDS: Mapping[str, str] = {
     "scale": "hotplate.cli.orders",
     "stop": "hotplate.cli.orders",
     "cache": "hotplate.cli.cache",
+    "tasks": "hotplate.cli.tasks",
     "completion": "hotplate.cli.completion",
 }
 EXAMPLES = (
@@ -27,6 +28,7 @@ EXAMPLES = (
     Example("hotplate status", "how it goes (from another terminal)"),
     Example("hotplate reload", "take in new code"),
     Example("hotplate cache explain /articles/7", "why a page is, or is not, in the cache"),
+    Example("hotplate tasks status", "queues, what runs, what is parked"),
 )
 
 

@@ -12,6 +12,7 @@ import click
 
 from hotplate.cli.parts import Command, Example, Family, Flag, Place
 from hotplate.cli.tasks_reach import broker_flags, reach
+from hotplate.cli.tasks_run import run
 from hotplate.errors import ExitCode, HotplateError
 
 if TYPE_CHECKING:
@@ -232,11 +233,12 @@ is thrown away waits for ever.
 
 tasks = Family(
     "tasks",
-    (status, retry, purge),
+    (run, status, retry, purge),
     help="Run tasks, look at them, try parked ones again, throw waiting ones away.",
     examples=(
         Example("hotplate tasks status", "queues, what runs, what is parked"),
         Example("hotplate tasks retry --all", "try parked tasks again"),
         Example("hotplate tasks purge celery", "throw away what waits in a queue"),
+        Example("hotplate tasks run shop:app", "on a machine that only runs tasks"),
     ),
 )

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hotplate.cli.parts import Flag
-from hotplate.cli.reach import instance, instance_flags
+from hotplate.cli.reach import Instance, instance, instance_flags
 from hotplate.errors import ExitCode, HotplateError
 
 if TYPE_CHECKING:
     from hotplate.tasks.brokers import Broker
 
+_PATIENCE = 2.0  # seconds for the instance to say what it has
 _IMPORT = "or import the app to learn what it says: --import"
 
 
@@ -67,7 +67,9 @@ def reach(**flags: Any) -> Reached:  # noqa: ANN401  the values of click's flags
         HotplateError: MISSING_EXTRA, Celery is not installed; NOT_RUNNING, nothing of tasks is found; USAGE, it is not
             clear what is meant; or the app cannot be imported.
     """
-    if find_spec("celery") is None:
+    from hotplate.tasks.installed import installed
+
+    if not installed("celery"):
         raise HotplateError(
             "look at tasks", "Celery is not installed", "Type: pip install 'hotplate[tasks]'",
             code=ExitCode.MISSING_EXTRA,
@@ -79,9 +81,7 @@ def reach(**flags: Any) -> Reached:  # noqa: ANN401  the values of click's flags
     if flags["imported"] or flags["app"]:
         found = imported(where.folder, flags["app"], environ)
         return Reached(reaching.impatient(found.app), found.broker, (*found.queues, *flags["queues"]))
-    broker = _broker(where.folder, environ)
-    if broker.origin == "CELERY_BROKER_URL":
-        broker = broker._replace(origin=_origin(flags["broker_url"]) or broker.origin)
+    broker = _broker(where, environ, flags["broker_url"])
     return Reached(reaching.application(broker, _main(broker)), broker, flags["queues"])
 
 
@@ -130,23 +130,55 @@ def imported(folder: Path, target: str | None, environ: Mapping[str, str]) -> An
         return finding.complete(found, environ)
 
 
-def _broker(folder: Path, environ: Mapping[str, str]) -> Broker:
-    """Return the broker that an instance started in the folder would have.
+def _broker(where: Instance, environ: Mapping[str, str], flag: str | None) -> Broker:
+    """Return the broker that the running instance has, or one that was started there would have.
 
     Args:
-        folder: in which it would be started.
+        where: the instance.
         environ: the variables.
+        flag: what --broker-url said.
     """
     from hotplate.settings.folder import entered
     from hotplate.tasks import brokers
 
-    with entered(folder):
+    told = _told(where) if flag is None else ""
+    with entered(where.folder):
+        if told.startswith("hotplate:"):  # an app may say itself where its file lies, which is no secret
+            return _there(brokers.described(told, "embedded"))
         chosen = brokers.choose(environ, "app")
-        if chosen.kind != "embedded":
-            return chosen
-        if environ.get("CELERY_BROKER_URL", "").strip():
-            return _there(chosen)
-        return _only(folder, environ)
+        if chosen.kind == "embedded" and not environ.get("CELERY_BROKER_URL", "").strip():
+            return brokers.described(told, "the app") if _is_whole(told) else _only(where.folder, environ, told)
+    if told and told != chosen.shown:
+        return brokers.described(told, "the app") if _is_whole(told) else _refuse(told, chosen.shown)
+    if chosen.kind == "embedded":
+        _there(chosen)
+    return chosen._replace(origin=_origin(flag)) if chosen.origin == "CELERY_BROKER_URL" else chosen
+
+
+def _told(where: Instance) -> str:
+    """Return the broker of the instance that runs there, as it shows it; "" if none runs, or it has no tasks."""
+    from hotplate.supervisor import control
+    from hotplate.supervisor.report import StatusReport
+
+    try:
+        report = control.ask(*where, control.Status(), patience=_PATIENCE)
+    except HotplateError:
+        return ""
+    return report.tasks.broker if isinstance(report, StatusReport) and report.tasks else ""
+
+
+def _is_whole(shown: str) -> bool:
+    """Whether nothing was hidden in what an instance shows."""
+    return bool(shown) and "..." not in shown and not shown.endswith(" and others")
+
+
+def _refuse(told: str, here: str) -> Broker:
+    raise HotplateError(
+        f"look at the tasks in {told}",
+        f"this shell has {here} instead",
+        "Set CELERY_BROKER_URL (or REDIS_URL) as it was for `hotplate run`, or give --broker-url.",
+        code=ExitCode.USAGE,
+    )
 
 
 def _there(broker: Broker) -> Broker:
@@ -161,11 +193,13 @@ def _there(broker: Broker) -> Broker:
     return broker
 
 
-def _only(folder: Path, environ: Mapping[str, str]) -> Broker:
-    """Return the broker that is a file, of which there must be one."""
+def _only(folder: Path, environ: Mapping[str, str], told: str) -> Broker:
+    """Return the broker that is a file, of which there must be one; `told` is what a running instance says it has."""
     from hotplate.tasks import brokers, place
     from hotplate.tasks.embedded.location import url
 
+    if told:
+        return _refuse(told, "no password for it")
     home = place.folder(environ)
     files = sorted(home.glob("*.sqlite"))
     if len(files) == 1:
@@ -186,10 +220,11 @@ def _only(folder: Path, environ: Mapping[str, str]) -> Broker:
 
 
 def _origin(flag: str | None) -> str:
-    """Return what named the broker, if it is not in the app's own environment."""
+    """Return what named the broker, in the order in which settings are read."""
     if flag is not None:
         return "--broker-url"
-    return "" if os.environ.get("CELERY_BROKER_URL") else "broker_url"
+    named = ("HOTPLATE_BROKER_URL", "CELERY_BROKER_URL")
+    return next((name for name in named if os.environ.get(name)), "hotplate.toml")
 
 
 def _main(broker: Broker) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,12 +12,10 @@ import pytest
 from hotplate.tasks import brokers
 from hotplate.tasks.admin import reaching
 from hotplate.tasks.worker import parking
-from tests.support.brokers import Broker
-from tests.tasks.brokers.conftest import broker, broker_of
+from tests.support.brokers import Broker, embedded_broker, rabbitmq_broker, redis_broker
+from tests.support.servers import server_folder
 
-__all__ = ["broker", "broker_of"]
-
-Open = Callable[[Broker], "Opened"]
+BrokerOf = Callable[[str], Broker]
 
 
 class Opened:
@@ -67,6 +67,34 @@ class Opened:
             while (message := bound.get(no_ack=True)) is not None:
                 found.append(message)
             return found
+
+
+@pytest.fixture
+def broker_of(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[BrokerOf]:
+    """Gives a broker of the kind asked for, empty, which ends with the test."""
+    with ExitStack() as running:
+
+        def started(kind: str) -> Broker:
+            if kind == "embedded":
+                return embedded_broker(tmp_path)
+            if kind == "redis":
+                return running.enter_context(redis_broker(running.enter_context(server_folder("broker"))))
+            server = request.getfixturevalue("rabbitmq_service")
+            return running.enter_context(rabbitmq_broker(server, tmp_path))
+
+        yield started
+
+
+@pytest.fixture(
+    params=[
+        "embedded",
+        pytest.param("redis", marks=pytest.mark.redis),
+        pytest.param("rabbitmq", marks=pytest.mark.rabbitmq),
+    ]
+)
+def broker(request: pytest.FixtureRequest, broker_of: BrokerOf) -> Broker:
+    """Each broker in turn: a file, a Redis, a RabbitMQ."""
+    return broker_of(request.param)
 
 
 @pytest.fixture

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
 from hotplate.errors import ExitCode, HotplateError
-from hotplate.tasks import admin
+from hotplate.tasks import admin, brokers
 from hotplate.tasks.admin import reaching
 from hotplate.tasks.admin.looking import look
 from hotplate.tasks.admin.parked import Entry
 from hotplate.tasks.admin.report import TasksReport
 from hotplate.tasks.worker import parking
-from tests.tasks.admin.conftest import Opened
+from tests.tasks.admin.conftest import BrokerOf, Opened
 
 SOON = 0.2  # seconds to wait for workers of which there are none
 
@@ -48,8 +49,8 @@ def test_waiting_without_workers(opened: Opened) -> None:
 def test_taken_and_delayed(opened: Opened) -> None:
     """What a worker has, and what is to be done later, is told from what waits, where the broker tells it."""
     later = datetime.now(UTC) + timedelta(hours=1)
-    opened.send("celery", "1", eta=later.isoformat())
-    opened.send("celery", "2", "3", "4", priority=3)
+    opened.send("celery", "1", eta=later.isoformat(), priority=3)
+    opened.send("celery", "2", "3", "4")
     with reaching.connected(opened.app, "work") as connection:
         held = [connection.default_channel.basic_get("celery") for _ in range(2)]
         (queue,) = status(opened).queues
@@ -185,3 +186,37 @@ def declared(opened: Opened, *queues: str) -> None:
     with opened.app.connection_for_write() as connection:
         for queue in queues:
             opened.app.amqp.queues[queue](connection.default_channel).declare()
+
+
+@pytest.mark.parametrize("kind", [pytest.param("redis", marks=pytest.mark.redis)])
+def test_frozen(kind: str, broker_of: BrokerOf) -> None:
+    """A server that takes a connection and then says nothing is not waited for."""
+    opened = Opened(broker_of(kind))
+    with opened.server.frozen():
+        found = status(opened)
+    assert not found.broker.answers
+    assert not found.healthy
+
+
+@pytest.mark.parametrize("url", ["redis://:geheim@127.0.0.1:1/0", "amqp://shop:geheim@127.0.0.1:1//"])
+def test_nobody_there(url: str) -> None:
+    """Where no server is, that is said without the password, in status and by the commands that would do something."""
+    broker = brokers.described(url, "CELERY_BROKER_URL")
+    app = reaching.application(broker, "shop")
+    (problem,) = admin.status(app, broker, patience=SOON).problems
+    assert "Connection refused" in problem.what
+    assert "geheim" not in problem.what
+    with pytest.raises(HotplateError, match="Connection refused") as refused:
+        admin.retry(app, broker, admin.Wanted())
+    assert refused.value.code is ExitCode.FAILED
+    assert "geheim" not in str(refused.value)
+
+
+def test_damaged(tmp_path: Path) -> None:
+    """A file that is no broker is left as it is, and what its broker advises is passed on."""
+    path = tmp_path / "tasks.sqlite"
+    path.write_text("junk")
+    broker = brokers.described(f"hotplate:///{path}", "embedded")
+    (problem,) = admin.status(reaching.application(broker, "shop"), broker, patience=SOON).problems
+    assert "damaged" in problem.what
+    assert path.read_text() == "junk"

@@ -49,8 +49,8 @@ def status(
             depths = inside.queues(known)
             laid_aside = parked.summary(inside.parked(), newest)
     except HotplateError as problem:
-        return _report(app, broker, problem.cause, [], _NOBODY, parked.summary([], 0))
-    return _report(app, broker, "", depths, heard, laid_aside)
+        return _report(app, broker, problem, [], _NOBODY, parked.summary([], 0))
+    return _report(app, broker, None, depths, heard, laid_aside)
 
 
 def names(app: Value) -> set[str]:
@@ -61,18 +61,19 @@ def names(app: Value) -> set[str]:
 def _report(
     app: Value,
     broker: Broker,
-    cause: str,
+    problem: HotplateError | None,
     depths: Collection[Depth],
     heard: Workers,
     laid_aside: ParkedReport,
 ) -> TasksReport:
-    """Put it together; `cause` is why the broker does not answer, "" when it does."""
-    told = BrokerReport(kind=broker.kind, url=broker.shown, origin=broker.origin, answers=not cause)
+    """Put it together; `problem` is why the broker does not answer, None when it does."""
+    told = BrokerReport(kind=broker.kind, url=broker.shown, origin=broker.origin, answers=problem is None)
     queues = tuple(
         QueueReport(**depth._asdict(), workers=sum(depth.name in worker.queues for worker in heard.workers))
         for depth in sorted(depths)
     )
-    problems = verdict.problems(told, cause, queues, heard.workers)
+    cause, remedy = (problem.cause, problem.remedy) if problem else ("", "")
+    problems = verdict.problems(told, cause, queues, heard.workers, remedy)
     return TasksReport(
         healthy=not problems,
         problems=problems,

@@ -11,7 +11,7 @@ _START = "Type: hotplate run (or hotplate tasks run, where no pages are to be se
 
 
 def problems(
-    broker: BrokerReport, cause: str, queues: Sequence[QueueReport], workers: Sequence[TaskWorker]
+    broker: BrokerReport, cause: str, queues: Sequence[QueueReport], workers: Sequence[TaskWorker], remedy: str = ""
 ) -> tuple[Problem, ...]:
     """Return what is wrong; () for nothing.
 
@@ -20,6 +20,7 @@ def problems(
         cause: why it does not answer; "" when it does.
         queues: what lies there.
         workers: who answered.
+        remedy: what the broker itself advises, if it does not answer.
 
     Example:
         >>> broker = BrokerReport(kind="redis", url="redis://cache", origin="REDIS_URL", answers=False)
@@ -27,14 +28,14 @@ def problems(
         'the broker at redis://cache does not answer: Connection refused'
     """
     if not broker.answers:
-        return (_silent(broker, cause),)
+        return (_silent(broker, cause, remedy),)
     return (*_unserved(queues, workers), *_complaints(workers))
 
 
-def _silent(broker: BrokerReport, cause: str) -> Problem:
+def _silent(broker: BrokerReport, cause: str, remedy: str) -> Problem:
     what = f"the broker at {broker.url} does not answer: {cause}"
     if broker.kind == "embedded":
-        return Problem(what, "Tasks that are in the file stay there; make it readable and writable for this user.")
+        return Problem(what, remedy or "Make the file readable and writable for this user; tasks stay in it.")
     start = {"redis": "systemctl start redis-server", "amqp": "systemctl start rabbitmq-server"}.get(broker.kind)
     started = f"Start it ({start}), or correct" if start else "Start it, or correct"
     return Problem(what, f"{started} {broker.origin}. What workers have accepted before goes on when it is back.")
