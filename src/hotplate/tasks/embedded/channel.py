@@ -85,6 +85,7 @@ class Channel(virtual.Channel):
     def __init__(self, connection: Transport, **kwargs: Any) -> None:
         super().__init__(connection, **kwargs)
         self.readers: dict[str, Reader] = {}
+        self._vanishing: set[str] = set()
         self._turn = 0
 
     # ------------------------------------------------------------ sending
@@ -125,6 +126,8 @@ class Channel(virtual.Channel):
                     return
         with store.write() as writing:
             routes.declare(writing, queue, store.owner(writing) if vanishes else None)
+        if kwargs.get("auto_delete"):
+            self._vanishing.add(queue)
 
     def _has_queue(self, queue: str, **_: Any) -> bool:
         with self.connection.store.read() as reading:
@@ -198,8 +201,9 @@ class Channel(virtual.Channel):
         """Read no more; what was not yet handed over goes back as if it had never been taken."""
         reader = self.readers.pop(consumer_tag, None)
         self._consumers.discard(consumer_tag)
-        if reader is not None:
-            self.connection.ignore(self, reader.queue)
+        if reader is not None and not self.connection.ignore(self, reader.queue) and reader.queue in self._vanishing:
+            self._vanishing.discard(reader.queue)
+            self.queue_delete(reader.queue)
 
     def basic_get(self, queue: str, no_ack: bool = False, **_: Any) -> virtual.Message | None:
         """Return one message, or None."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import deque
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -23,7 +24,7 @@ class Arrived(NamedTuple):
 
 
 class Desk:
-    """The messages of one connection; used by one thread at a time, but for `settle`."""
+    """The messages of one connection. Any thread may settle; one consumes."""
 
     def __init__(self, store: Store) -> None:
         self.store = store
@@ -35,6 +36,7 @@ class Desk:
         self._acknowledged: list[int] = []
         self._returned: list[int] = []
         self._unseen: list[int] = []
+        self._lock = threading.Lock()
 
     @property
     def unsettled(self) -> bool:
@@ -45,8 +47,21 @@ class Desk:
         """Note that a message is done: acknowledged or dropped, or left to others. It is written at the next turn."""
         (self._returned if requeue else self._acknowledged).append(number)
 
+    def write(self) -> None:
+        """Write what is settled.
+
+        Raises:
+            BrokerFileError: nothing was changed, and the next turn tries again.
+        """
+        with self._lock:
+            settled = self._settled()
+            if any(settled):
+                with self.store.write() as writing:
+                    self._write(writing, settled)
+                self._written(settled)
+
     def turn(self, channels: list[Channel], now: float, *, batches: bool) -> None:
-        """Write what is settled, and take what is there if there is a reason to look.
+        """Write what is settled, and take what is there.
 
         Args:
             channels: whose room decides how much.
@@ -56,26 +71,20 @@ class Desk:
         Raises:
             BrokerFileError: nothing was changed, and the next turn tries again.
         """
-        looking = self.look
-        if not looking and not self.unsettled:
-            return
         self.look = False  # set again by whoever is told of more while this turn is taken
-        settled = len(self._acknowledged), len(self._returned), len(self._unseen)
         arrived: list[Arrived] = []
-        more = False
+        more = True
         try:
-            with self.store.write() as writing:
-                self._write(writing)
-                if looking:
+            with self._lock:
+                settled = self._settled()
+                with self.store.write() as writing:
+                    self._write(writing, settled)
                     messages.promote(writing, now)
-                    for channel in channels:
-                        more = self._take(writing, channel, arrived, batches=batches) or more
+                    more = sum(self._take(writing, channel, arrived, batches=batches) for channel in channels) > 0
                     self.due = messages.next_due(writing)
-        except BaseException:
-            self.look = self.look or looking
-            raise
-        del self._acknowledged[: settled[0]], self._returned[: settled[1]], self._unseen[: settled[2]]
-        self.look = self.look or more
+                self._written(settled)
+        finally:
+            self.look = self.look or more
         for one in arrived:
             if not one.no_ack:
                 one.channel.qos.ids[one.taken.id] = None
@@ -107,12 +116,21 @@ class Desk:
         if not one.no_ack and one.channel.qos.ids.pop(one.taken.id, one) is None:
             self._unseen.append(one.taken.id)
 
-    def _write(self, writing: Writing) -> None:
-        if self.unsettled:
+    def _settled(self) -> tuple[int, int, int]:
+        return len(self._acknowledged), len(self._returned), len(self._unseen)
+
+    def _write(self, writing: Writing, settled: tuple[int, int, int]) -> None:
+        if any(settled):
+            acknowledged, returned, unseen = settled
             owner = self.store.owner(writing)
-            messages.acknowledge(writing, owner, self._acknowledged)
-            messages.give_back(writing, owner, self._returned)
-            messages.give_back(writing, owner, self._unseen, seen=False)
+            messages.acknowledge(writing, owner, self._acknowledged[:acknowledged])
+            messages.give_back(writing, owner, self._returned[:returned])
+            messages.give_back(writing, owner, self._unseen[:unseen], seen=False)
+
+    def _written(self, settled: tuple[int, int, int]) -> None:
+        """Forget what is in the file: as much as there was before, since another thread may have added to it."""
+        for pending, count in zip((self._acknowledged, self._returned, self._unseen), settled, strict=True):
+            del pending[:count]
 
     def _take(self, writing: Writing, channel: Channel, arrived: list[Arrived], *, batches: bool) -> bool:
         """Take for one channel; return whether there may be more."""

@@ -14,6 +14,7 @@ from __future__ import annotations
 import logging
 import os
 import sqlite3
+import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -70,6 +71,7 @@ class Transport(virtual.Transport):
         self._generation = 0
         self._next_look = 0.0
         self._loop: Any = None
+        self._thread = 0
         self._timer: Any = None
         self._alarm: Any = None
         self._trouble = ""
@@ -130,15 +132,16 @@ class Transport(virtual.Transport):
         self._waiting.listen(messages.topic(queue))
         self.desk.look = True
 
-    def ignore(self, channel: EmbeddedChannel, queue: str) -> None:
-        """Be woken for it no more, and give back what was not handed over."""
+    def ignore(self, channel: EmbeddedChannel, queue: str) -> bool:
+        """Give back what a channel was not handed over of a queue; return whether another one here reads from it."""
         self._follow_fork()
         self.desk.withdraw(channel, queue)
         self._settle_now()
-        still_read = {reader.queue for one in self.channels for reader in one.readers.values()}
-        if self._waiting is not None and queue not in still_read:
+        still_read = any(reader.queue == queue for one in self.channels for reader in one.readers.values())
+        if self._waiting is not None and not still_read:
             with suppress(BrokerFileError):  # a byte more does no harm
                 self._waiting.ignore(messages.topic(queue))
+        return still_read
 
     def leave(self, channel: EmbeddedChannel) -> None:
         """Give back what a channel has that is closed."""
@@ -152,7 +155,8 @@ class Transport(virtual.Transport):
         """Have done with a message: acknowledged or dropped, or left to others."""
         self._follow_fork()
         self.desk.settle(number, requeue=requeue)
-        if self._loop is None:
+        # Celery's prefork pool acknowledges from another thread while it stops: no tick will come any more.
+        if self._loop is None or self._thread != threading.get_ident():
             self._settle_now()
 
     def take_one(self, queue: str, *, no_ack: bool) -> Taken | None:
@@ -202,11 +206,10 @@ class Transport(virtual.Transport):
         if self._waiting is not None and self._waiting.wait(0):
             self.desk.look = True
         if time.monotonic() >= self._next_look:
-            self._guarded(self._look_around)
+            self._guarded(self._look_around, writes=False)
         if self.desk.due is not None and self.desk.due <= self.now():
             self.desk.look = True
-        if not self._trouble or self.desk.look:
-            self._guarded(self._turn)
+        self._guarded(self._turn)
 
     def _pause(self) -> float:
         """Return after how many seconds to look again, if nobody wakes us before."""
@@ -219,7 +222,7 @@ class Transport(virtual.Transport):
 
     def register_with_event_loop(self, connection: Transport, loop: Any) -> None:
         """Take part in Celery's loop from now on."""
-        self._loop = loop
+        self._loop, self._thread = loop, threading.get_ident()
         loop.on_tick.add(self._on_tick)
         loop.on_close.add(self._on_loop_closed)
         self._timer = loop.call_repeatedly(LOOK_EVERY, self._on_timer)
@@ -244,14 +247,17 @@ class Transport(virtual.Transport):
         if self._waiting.clear():
             self.desk.look = True
         until = time.monotonic() + _HAND_OVER_FOR
-        while self.desk.arrived:
-            self.desk.hand_over_one()
-            if time.monotonic() > until and self.desk.arrived and self._waiting is not None:
+        try:
+            while self.desk.arrived and time.monotonic() < until:
+                self.desk.hand_over_one()
+        finally:
+            if self.desk.arrived and self._waiting is not None:
                 self._waiting.poke()
-                break
 
     def _on_timer(self) -> None:
-        self._guarded(self._look_around)
+        self._guarded(self._look_around, writes=False)
+        if self._trouble:
+            self._guarded(self._turn)
 
     def _on_alarm(self) -> None:
         self._alarm = None
@@ -283,14 +289,13 @@ class Transport(virtual.Transport):
     # ------------------------------------------------------------ turns
 
     def _turn(self) -> None:
-        self.desk.turn(self.channels, self.now(), batches=self._loop is not None)
+        if self.desk.look:
+            self.desk.turn(self.channels, self.now(), batches=self._loop is not None)
+        else:
+            self.desk.write()
 
     def _settle_now(self) -> None:
-        looking, self.desk.look = self.desk.look, False
-        try:
-            self._guarded(self._turn)
-        finally:
-            self.desk.look = looking
+        self._guarded(self.desk.write)
 
     def _has_room(self) -> bool:
         return any(channel.readers and channel.qos.can_consume() for channel in self.channels)
@@ -310,7 +315,7 @@ class Transport(virtual.Transport):
         elif not self.desk.unsettled:
             tidy(self.store)
 
-    def _guarded(self, work: Callable[[], None]) -> None:
+    def _guarded(self, work: Callable[[], None], *, writes: bool = True) -> None:
         """Do something with the file; where it has no room or is busy, wait for better times instead of giving up."""
         try:
             work()
@@ -321,7 +326,7 @@ class Transport(virtual.Transport):
                 logger.error("%s Trying again every second.", problem)  # noqa: TRY400  # no bug: a traceback says nothing
             self._trouble = str(problem)
             return
-        if self._trouble:
+        if self._trouble and writes:
             logger.warning("The broker's file %s can be written to again.", self.store.path)
             self._trouble = ""
 
