@@ -1,7 +1,6 @@
 """kombu's channel: what a producer sends, what a consumer reads and has not yet acknowledged."""
 
 # ruff: noqa: ANN401, ARG002, FBT001, FBT002  # the signatures are kombu's, and so are the types it has not
-# mypy: allow-untyped-calls
 
 from __future__ import annotations
 
@@ -83,7 +82,7 @@ class Channel(virtual.Channel):
     closed: bool
 
     def __init__(self, connection: Transport, **kwargs: Any) -> None:
-        super().__init__(connection, **kwargs)
+        super().__init__(connection, **kwargs)  # type: ignore[no-untyped-call]  # kombu has no types
         self.readers: dict[str, Reader] = {}
         self._vanishing: set[str] = set()
         self._turn = 0
@@ -99,7 +98,7 @@ class Channel(virtual.Channel):
         properties = message["properties"]
         properties.setdefault("delivery_info", {}).update(exchange=exchange, routing_key=routing_key)
         payload = envelope.encode(message)
-        priority = self._get_message_priority(message)
+        priority = self._get_message_priority(message)  # type: ignore[no-untyped-call]  # kombu has no types
         due, now = envelope.due(message), self.connection.now()
         due = due if due is not None and due > now else None
         with self.connection.store.write(keep_free=KEEP_FREE) as writing:
@@ -109,7 +108,7 @@ class Channel(virtual.Channel):
     def _destinations(self, reading: Reading, exchange: str, routing_key: str) -> list[str]:
         if not exchange:
             return [routing_key]
-        kind = self.typeof(exchange)
+        kind = self.typeof(exchange)  # type: ignore[no-untyped-call]  # kombu has no types
         table = routes.table(reading, exchange)
         found = {row[2] for row in table} if kind.type == "fanout" else kind.lookup(table, exchange, routing_key, None)
         spare: str | None = self.deadletter_queue  # kombu's option for what leads nowhere
@@ -155,7 +154,7 @@ class Channel(virtual.Channel):
     ) -> None:
         """Lead an exchange to a queue."""
         exchange = exchange or "amq.direct"
-        key, pattern, _queue = self.typeof(exchange).prepare_bind(queue, exchange, routing_key or "", arguments)
+        key, pattern, _queue = self.typeof(exchange).prepare_bind(queue, exchange, routing_key or "", arguments)  # type: ignore[no-untyped-call]  # kombu has no types
         binding = Binding(exchange, key, pattern or "", queue)
         store = self.connection.store
         with store.read() as reading:
@@ -246,7 +245,7 @@ class Channel(virtual.Channel):
         raw = envelope.decode(taken.payload)
         raw["properties"]["delivery_tag"] = taken.id
         raw["properties"].setdefault("delivery_info", {})["redelivered"] = taken.redelivered
-        return self.Message(raw, channel=self)
+        return self.Message(raw, channel=self)  # type: ignore[no-untyped-call]  # kombu has no types
 
     def hand_over(self, taken: Taken) -> bool:
         """Call the consumer of a message's queue; return whether there is one."""
@@ -261,4 +260,4 @@ class Channel(virtual.Channel):
         if not self.closed:
             self.closed = True
             self.connection.leave(self)
-            self.connection.close_channel(self)
+            self.connection.close_channel(self)  # type: ignore[no-untyped-call]  # kombu has no types

@@ -7,7 +7,6 @@ callback of the waking socket, so that the loop's other parts see its effects be
 """
 
 # ruff: noqa: ANN401, ARG002  # the signatures are kombu's, and so are the types it has not
-# mypy: allow-untyped-calls
 
 from __future__ import annotations
 
@@ -64,7 +63,7 @@ class Transport(virtual.Transport):
     channels: list[EmbeddedChannel]
 
     def __init__(self, client: Any, **kwargs: Any) -> None:
-        super().__init__(client, **kwargs)
+        super().__init__(client, **kwargs)  # type: ignore[no-untyped-call]  # kombu has no types
         self._client = client
         self._pid = os.getpid()
         self._waiting: Waiting | None = None
