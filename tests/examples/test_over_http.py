@@ -1,10 +1,13 @@
-"""The same promises over HTTP: each variant on SQLite under `flask run`, on PostgreSQL under gunicorn."""
+"""The same promises over HTTP: each variant on SQLite under `flask run`, on PostgreSQL under gunicorn.
+
+Beside the well-written one runs a Celery worker, as the README has it.
+"""
 
 import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from uuid import uuid4
 
@@ -13,24 +16,21 @@ import pytest
 from psycopg import sql
 
 from tests.examples.asking import Fetch, http_fetch
-from tests.examples.conftest import CALM, ROOT, VARIANTS
+from tests.examples.conftest import BROKERS, CALM, ROOT, VARIANTS, places
 from tests.examples.promises import ARTICLES, PROMISES, QUICK, Promise
 from tests.support.services import Service, Spec, free_port, start
 
 FLASK_RUN = "{python} -m flask --app newsdesk.{variant} run --port {port}"
+CELERY = "-m celery -A newsdesk.app:celery worker --concurrency 1 --loglevel INFO"
 GUNICORN = "{python} -m gunicorn --bind 127.0.0.1:{port} --workers 2 --threads 2 newsdesk.{variant}:app"
 
 
 @contextmanager
 def served(command: str, variant: str, folder: Path, database_url: str = "") -> Iterator[str]:
     """Seeds a database, serves a variant from it, and yields the server's address."""
-    environ = {
-        **QUICK,
-        **CALM,
-        "PYTHONPATH": str(ROOT),
-        "NEWSDESK_DATA": str(folder / "data"),
-        "DATABASE_URL": database_url,
-    }
+    others = dict.fromkeys(BROKERS, "")
+    environ = {**QUICK, **CALM, **others, **places(folder / "data"), "PYTHONPATH": str(ROOT)}
+    environ["DATABASE_URL"] = database_url
     seed = [sys.executable, "-m", "newsdesk.seed", "--articles", str(ARTICLES), "--variant", variant]
     subprocess.run(seed, env={**os.environ, **environ}, check=True)
     port = free_port()
@@ -39,8 +39,26 @@ def served(command: str, variant: str, folder: Path, database_url: str = "") -> 
     def is_ready() -> bool:
         return http_fetch(f"http://127.0.0.1:{port}")("GET", "/duplicates").status == 200
 
-    with start(Spec(name="newsdesk", command=words, folder=folder, is_ready=is_ready, environ=environ)):
+    with ExitStack() as running:
+        if variant == "app":
+            running.enter_context(celery_worker(folder, environ))
+        running.enter_context(
+            start(Spec(name="newsdesk", command=words, folder=folder, is_ready=is_ready, environ=environ))
+        )
         yield f"http://127.0.0.1:{port}"
+
+
+@contextmanager
+def celery_worker(folder: Path, environ: dict[str, str]) -> Iterator[Service]:
+    """Runs the worker of the README."""
+    log = folder / "worker.log"
+    words = [sys.executable, *CELERY.split()]
+
+    def is_ready() -> bool:
+        return log.exists() and " ready." in log.read_text()
+
+    with start(Spec(name="worker", command=words, folder=folder, is_ready=is_ready, environ=environ)) as service:
+        yield service
 
 
 @pytest.fixture(scope="module", params=VARIANTS)
