@@ -96,7 +96,7 @@ class RedisServer:
             "appendfsync": "everysec",
         }
         arguments = [part for name, value in options.items() for part in (f"--{name}", value)]
-        command = [require("redis-server", "valkey-server"), *arguments]
+        command: list[str | Path] = [require("redis-server", "valkey-server"), *arguments]
         spec = Spec(name="redis", command=command, folder=self.folder, is_ready=self._answers)
         with ExitStack() as server:
             self._pid = server.enter_context(start(spec)).pid
