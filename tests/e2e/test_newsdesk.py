@@ -13,7 +13,7 @@ import pytest
 
 from tests.examples import promises
 from tests.examples.asking import Fetch, http_fetch
-from tests.examples.conftest import CALM, ROOT, VARIANTS
+from tests.examples.conftest import CALM, ROOT, VARIANTS, places
 from tests.examples.promises import ARTICLES, PROMISES, QUICK, Promise
 from tests.support import gateway_process
 from tests.support.instance import Instance, environment, instance
@@ -64,7 +64,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """The environment of a Newsdesk with a small database of its own."""
     folder = tmp_path_factory.mktemp("desk")
     source = os.pathsep.join([str(gateway_process.ROOT / "src"), str(ROOT)])
-    env = {**QUICK, **CALM, "NEWSDESK_DATA": str(folder), "PYTHONPATH": source, "DATABASE_URL": ""}
+    env = {**QUICK, **CALM, **places(folder), "PYTHONPATH": source, "DATABASE_URL": ""}
     command = [sys.executable, "-m", "newsdesk.seed", "--articles", str(ARTICLES)]
     subprocess.run(command, env=environment(env), cwd=folder, check=True)
     return env
