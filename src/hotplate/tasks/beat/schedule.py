@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from datetime import timedelta
 from logging import getLogger
 from typing import Any
@@ -52,7 +51,9 @@ class Fenced(beat.Scheduler):
             raise
 
     def _send(self, entry: beat.ScheduleEntry, producer: Producer | None) -> None:
-        tick = copy.copy(entry)
+        # Not by copy.copy(): an entry's way to be copied takes the app from its schedule, which the copy shares.
+        tick = object.__new__(type(entry))
+        tick.__dict__.update(entry.__dict__)
         # A tick's id is always the same, so one that was sent by a beat that died before it could note that is known
         # again. A retry could send through a new connection, which the lock knows nothing of.
         name = f"{self.app.main}:{entry.name}:{entry.total_run_count}:{entry.last_run_at.isoformat()}"
