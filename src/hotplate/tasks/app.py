@@ -119,6 +119,8 @@ class Application(Celery):
         ours = defaults.settings(kind).get("broker_transport_options", {})
         users = {name: value for name, value in self.conf.broker_transport_options.items() if ours.get(name) != value}
         given = options.pop("transport_options", None) or {}
+        if self.conf.broker_connection_timeout == defaults.CONNECT_TIMEOUT:
+            options.setdefault("connect_timeout", sending.CONNECT_TIMEOUT)
         merged = {**ours, **sending.patience(kind), **users, **given}
         return super().connection_for_write(url, transport_options=merged, **options)
 

@@ -98,7 +98,7 @@ def _within(value: Value, path: str, depth: int) -> Culprit | None:
     if isinstance(value, Mapping) and isinstance(value, dict):
         for key, inner in value.items():
             if not isinstance(key, _KEYS):
-                return Culprit(f"{path}, in whose keys there", key)
+                return Culprit(f"{path}.keys()", key)
             found = _within(inner, f"{path}{_step(key)}", depth + 1)
             if found is not None:
                 return found
@@ -150,7 +150,8 @@ _ADVICE: tuple[_Advice, ...] = (
     _Advice(lambda value: isinstance(value, BaseException), "Pass str(...) of it."),
     _Advice(lambda value: hasattr(value, "__fspath__"), "Pass str(...) of it."),
     _Advice(callable, "Make a task of it, and pass the task's name or signature."),
-    _Advice(lambda value: isinstance(value, dict | list | tuple), "It contains itself, or is nested too deep."),
+    _Advice(lambda value: isinstance(value, tuple), "Keys are text in JSON; pass a list of pairs."),
+    _Advice(lambda value: isinstance(value, dict | list), "It contains itself, or is nested too deep."),
     _Advice(lambda value: hasattr(value, "id") or hasattr(value, "pk"), "Pass its id, and load it again in the task."),
 )
 

@@ -16,6 +16,7 @@ from hotplate.tasks.untyped import Value
 Limit = float | None
 SOFT_LIMIT, HARD_LIMIT = 3600, 3660  # seconds
 KEPT = 86400  # seconds
+CONNECT_TIMEOUT = 2  # seconds
 RESULT_LIMIT = 16 * 2**20  # bytes
 
 
@@ -51,6 +52,11 @@ DEFAULTS: tuple[Default, ...] = (
     ),
     Default("worker_consumer", "hotplate.tasks.worker.consumer:Consumer", "It keeps unknown tasks, and waits."),
     Default("hotplate_attempts", 5, "A task that kills its process every time is parked, instead of killing for ever."),
+    Default(
+        "worker_deduplicate_successful_tasks",
+        value=True,
+        reason="A task that comes back though its result is there, its acknowledgement lost, does not run twice.",
+    ),
     # Nothing but data travels: who can write to the broker cannot run code here, as pickle would let them.
     Default("task_serializer", "json", "Arguments are data."),
     Default("result_serializer", "json", "Results are data."),
@@ -78,7 +84,7 @@ DEFAULTS: tuple[Default, ...] = (
     Default(
         "broker_connection_max_retries", None, "However long it takes: a broker that comes back finds its workers."
     ),
-    Default("broker_connection_timeout", 2, "Seconds. Brokers are near; four times this is a request's patience."),
+    Default("broker_connection_timeout", CONNECT_TIMEOUT, "Seconds. Brokers are near; who sends waits half as long."),
     Default(
         "task_publish_retry_policy",
         {"max_retries": 2, "interval_start": 0, "interval_step": 0.2, "interval_max": 0.2},

@@ -30,7 +30,8 @@ _PAUSES = (0.1, 0.2, 0.5, 1.0)  # seconds between its attempts; the last one is 
 _TOGETHER = ("chain", "chord", "group_id")  # what belongs to more than one task
 
 
-_REDIS = {"socket_connect_timeout": 0.5, "socket_timeout": 2}
+_REDIS = {"socket_connect_timeout": 0.5, "socket_timeout": 1}
+CONNECT_TIMEOUT = 1.0  # seconds, a handshake included
 
 
 class BrokerUnreachable(HotplateError, OperationalError):  # noqa: N818  # the name says it in an `except`, as Celery's do
