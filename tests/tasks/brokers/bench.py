@@ -11,15 +11,16 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from uuid import uuid4
 
 import psutil
 
 from hotplate.tasks.app import Application
 from tests.support.brokers import Broker
 from tests.support.waiting import wait_until
+from tests.tasks.brokers.judging import CONCURRENCY
 from tests.tasks.brokers.work import Line, journal, note
 
-CONCURRENCY = 2
 MODULE = "tests.tasks.brokers.work"
 
 
@@ -57,6 +58,10 @@ class Bench:
         self._workers.append(pid)
         wait_until((self.folder / f"{pid}.connected").exists, what=f"worker {pid} is connected")
         return pid
+
+    def send(self, task: str, which: str) -> None:
+        """Send a task of a name from the test's own process."""
+        self.client.send_task(f"{MODULE}.{task}", (which,))
 
     def producer(self, names: Collection[str], seconds: float = 0.0) -> int:
         """Start a process that sends a task `do` per name; returns its id."""
@@ -116,35 +121,6 @@ class Bench:
             self.client.close()
         self.client = self._client()
 
-    def uninterrupted_twice(self) -> list[str]:
-        """Return the tasks that began again although nothing had happened to whoever ran them before.
-
-        A task is interrupted if the worker, or one of its processes, is killed after it began and before the worker
-        was told that it is done; of those a worker has at most twice as many as it has processes.
-        """
-        lines = self.lines()
-        wrong = []
-        for which, times in self.lines_of("began").items():
-            begins = [(at, line.main) for at, line in enumerate(lines) if (line.what, line.which) == ("began", which)]
-            excused = sum(self._interrupted(lines, at, main) for at, main in begins)
-            excused += sum(
-                not _sent_whole(lines, at) for at, line in enumerate(lines) if line[:2] == ("sending", which)
-            )
-            if times > 1 + excused:
-                wrong.append(which)
-        return wrong
-
-    @staticmethod
-    def _interrupted(lines: list[Line], began: int, main: int) -> bool:
-        later = 0
-        for line in lines[began + 1 :]:
-            if line.what == "killed" and line.main == main:
-                return later < 2 * CONCURRENCY
-            if line.what == "broker":
-                return later < 2 * CONCURRENCY
-            later += line.what == "began" and line.main == main
-        return False
-
     def _ask(self, order: dict[str, object]) -> int:
         assert self._forge.stdin is not None
         assert self._forge.stdout is not None
@@ -153,10 +129,10 @@ class Bench:
         return int(self._forge.stdout.readline())
 
 
-def _sent_whole(lines: list[Line], sending: int) -> bool:
-    """Say whether somebody who began to send a task knew that it was sent."""
-    line = lines[sending]
-    return any(later.what == "sent" and later[1:] == line[1:] for later in lines[sending + 1 :])
+def fresh(count: int) -> list[str]:
+    """Return names that no task has."""
+    start = uuid4().hex[:8]
+    return [f"{start}-{number}" for number in range(count)]
 
 
 def runs(pid: int) -> bool:

@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 import time
-from uuid import uuid4
 
 import pytest
 from celery import chain, chord, group
 
 from tests.support.waiting import DEADLINE, wait_until
-from tests.tasks.brokers.bench import CONCURRENCY, MODULE, Bench
+from tests.tasks.brokers.bench import MODULE, Bench, fresh
+from tests.tasks.brokers.judging import CONCURRENCY
 
 pytestmark = pytest.mark.process
-
-
-def fresh() -> str:
-    """Return a name that no task has."""
-    return uuid4().hex[:12]
 
 
 def test_a_task_runs_and_its_result_is_read(at: Bench) -> None:
     """What is sent is run once, and its result is there."""
     at.worker()
-    which = fresh()
+    (which,) = fresh(1)
     assert at.client.send_task(f"{MODULE}.do", (which,)).get(timeout=DEADLINE) == which
     assert at.seen("began", which) == 1
 
@@ -36,7 +31,7 @@ def test_a_message_says_whether_it_came_before(at: Bench) -> None:
 def test_a_task_waits_for_its_time(at: Bench) -> None:
     """A task with a countdown runs no earlier, and lets others pass."""
     at.worker()
-    late, soon = fresh(), fresh()
+    late, soon = fresh(2)
     sent = time.monotonic()
     later = at.client.send_task(f"{MODULE}.do", (late,), countdown=0.7)
     at.client.send_task(f"{MODULE}.do", (soon,)).get(timeout=DEADLINE)
@@ -48,11 +43,11 @@ def test_a_task_waits_for_its_time(at: Bench) -> None:
 def test_what_is_urgent_runs_first(at: Bench) -> None:
     """Of the tasks that wait, those with a higher priority run first; 9 is the highest."""
     at.worker()
-    held = [fresh() for _ in range(CONCURRENCY)]
+    held = fresh(CONCURRENCY)
     for which in held:
         at.client.send_task(f"{MODULE}.hold", (which,))
     at.wait("began", held)
-    waiting = {(priority, fresh()) for priority in (0, 3, 9, 6)}
+    waiting = list(zip((0, 3, 9, 6), fresh(4), strict=True))
     for priority, which in sorted(waiting):
         at.client.send_task(f"{MODULE}.do", (which,), priority=priority)
     at.open(held[0])
@@ -67,7 +62,7 @@ def test_what_is_urgent_runs_first(at: Bench) -> None:
 def test_a_task_is_tried_again(at: Bench) -> None:
     """A task that asks for it is run again, as often as it asks."""
     at.worker()
-    which = fresh()
+    (which,) = fresh(1)
     assert at.client.send_task(f"{MODULE}.stumble", (which, 2)).get(timeout=DEADLINE) == 2
     assert at.seen("began", which) == 3
 
@@ -105,7 +100,7 @@ def test_everybody_hears_what_is_said_to_all(at: Bench) -> None:
 def test_a_waiting_task_can_be_revoked(at: Bench) -> None:
     """A task that is revoked before it begins never begins, and its result says so."""
     at.worker()
-    held, which = [fresh() for _ in range(CONCURRENCY)], fresh()
+    which, *held = fresh(CONCURRENCY + 1)
     for each in held:
         at.client.send_task(f"{MODULE}.hold", (each,))
     at.wait("began", held)
@@ -120,7 +115,7 @@ def test_a_waiting_task_can_be_revoked(at: Bench) -> None:
 def test_a_running_task_can_be_ended(at: Bench) -> None:
     """A task that is revoked with `terminate` ends, is not run again, and others go on."""
     at.worker()
-    which = fresh()
+    (which,) = fresh(1)
     running = at.client.send_task(f"{MODULE}.hold", (which,))
     at.wait("began", [which])
     at.client.control.revoke(running.id, terminate=True, reply=True, timeout=DEADLINE, limit=1)
