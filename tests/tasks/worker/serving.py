@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import sys
 from importlib import import_module
@@ -42,6 +43,9 @@ def main(module: str, given: str) -> int:
     """Fork, serve in the child, and end with its status."""
     plan = {"title": "hotplate: tasks chores", "concurrency": 2, "talk_every": 0.05, **json.loads(given)}
     app = import_module(module).app
+    log = logging.getLogger("hotplate")
+    log.setLevel(logging.INFO)
+    log.addHandler(logging.StreamHandler())
     child = os.fork()
     if child == 0:
         status = 1

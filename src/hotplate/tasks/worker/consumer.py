@@ -14,8 +14,8 @@ from celery.utils.objects import Bunch
 from celery.worker import state
 from celery.worker.consumer import Consumer as CeleryConsumer
 from kombu.exceptions import OperationalError
-from kombu.utils.url import maybe_sanitize_url
 
+from hotplate.tasks.app import describe
 from hotplate.tasks.worker import attempts, counting, leaving, parking, revoked
 from hotplate.tasks.worker.loose import Connection, Message
 
@@ -48,7 +48,7 @@ class Waits(CeleryConsumer):
         self.broker_connection_retry_attempt = 0
         counting.COUNTER.connected()
         if self.told > 0:
-            _log.info("Connected to the broker %s", _shown(conn))
+            _log.info("Connected to the broker %s", describe(self.app).shown)
         self.told = -_SAY_AGAIN
         return conn
 
@@ -82,7 +82,7 @@ class Waits(CeleryConsumer):
         now = time.monotonic()
         if now - self.told >= _SAY_AGAIN:
             self.told = now
-            _log.warning("Waiting for the broker %s: %s", _shown(self.conninfo), problem)
+            _log.warning("Waiting for the broker %s: %s", describe(self.app).shown, problem)
 
 
 class Consumer(Waits):
@@ -169,8 +169,3 @@ def _context(message: Message, name: str) -> Bunch:
         reply_to=message.properties.get("reply_to"),
         errbacks=None,
     )
-
-
-def _shown(connection: Connection) -> str:
-    """Return the broker's address without its password."""
-    return str(maybe_sanitize_url(connection.as_uri()))

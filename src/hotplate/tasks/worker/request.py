@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from typing import Any
 
 from billiard.einfo import ExceptionInfo, ExceptionWithTraceback
@@ -11,6 +12,7 @@ from celery.worker.request import Request as CeleryRequest
 from kombu.exceptions import OperationalError
 
 from hotplate.tasks.worker import parking
+from hotplate.tasks.worker.loose import Message
 
 _log = logging.getLogger("hotplate.tasks")
 
@@ -28,6 +30,17 @@ class Request(CeleryRequest):
         if not isinstance(error, _NOT_FAILED) and not self._comes_back(error):
             self._park(error)
         return super().on_failure(exc_info, send_failed_event, return_ok)
+
+    def redelivered(self, message: Message, ack: Callable[..., object], reject: Callable[..., object]) -> None:
+        """Take over the message that the broker sent again: the first one's connection is gone.
+
+        Args:
+            message: as it was received now.
+            ack: acknowledges it.
+            reject: gives it back.
+        """
+        self._message, self._on_ack, self._on_reject = message, ack, reject
+        self.acknowledged = False
 
     def _comes_back(self, error: BaseException) -> bool:
         task = self.task

@@ -12,15 +12,17 @@ import logging
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from celery import Celery, Task, signals
+from celery import Celery, Task, signals, states
 from celery.exceptions import WorkerLostError
 from celery.utils.imports import symbol_by_name
+from celery.worker import state
 from celery.worker.consumer import Consumer
 from celery.worker.strategy import default
 from kombu.exceptions import OperationalError
 
 from hotplate.tasks.worker import attempts, parking
 from hotplate.tasks.worker.loose import Message
+from hotplate.tasks.worker.request import Request
 
 _log = logging.getLogger("hotplate.tasks")
 
@@ -54,19 +56,63 @@ def counted(task: Task, app: Celery, consumer: Consumer) -> Handler:
 
     def handle(message: Message, body: object, ack: Any, reject: Any, callbacks: Any, **options: Any) -> Any:  # noqa: ANN401  Celery's
         if attempts.lost(message):
-            lost = attempts.number(message.headers, parking.ATTEMPTS) + 1
             delivery = Delivery(message, ack, reject)
-            try:
-                if lost >= limit:
-                    return _park(task, consumer, delivery, lost)
-                parking.publish(app, message, parking.origin(app, message), {parking.ATTEMPTS: lost})
-                return ack(_log, consumer.connection_errors)
-            except OperationalError as error:
-                # To run it uncounted is better than not at all; it is counted the next time.
-                _log.warning("Cannot count the attempts of %s: %s", task.name, error)
+            if _still_runs(delivery, consumer):
+                return None
+            # Celery looks at the result once more, and sends on what should follow the task.
+            if not _is_done(task, message) and _count(task, consumer, delivery, limit):
+                return None
         return run(message, body, ack, reject, callbacks, **options)
 
     return handle
+
+
+def _count(task: Task, consumer: Consumer, delivery: Delivery, limit: int) -> bool:
+    """Publish a message anew with the count of its attempts, or park it; returns False if neither is possible."""
+    app, message = consumer.app, delivery.message
+    lost = attempts.number(message.headers, parking.ATTEMPTS) + 1
+    try:
+        if lost >= limit:
+            _park(task, consumer, delivery, lost)
+        else:
+            parking.publish(app, message, parking.origin(app, message), {parking.ATTEMPTS: lost})
+            delivery.ack(_log, consumer.connection_errors)
+    except OperationalError as error:
+        # To run it uncounted is better than not at all; it is counted the next time.
+        _log.warning("Cannot count the attempts of %s: %s", task.name, error)
+        return False
+    return True
+
+
+def _still_runs(delivery: Delivery, consumer: Consumer) -> bool:
+    """Return whether a message comes back to the very worker that runs its task, after their connection was lost.
+
+    Then it is acknowledged when the task ends, instead of running the task twice at the same time.
+    """
+    running = state.requests.get(delivery.message.headers.get("id"))
+    if not isinstance(running, Request) or running not in state.active_requests:
+        return False
+    if running.acknowledged and not running.task.acks_late:
+        delivery.ack(_log, consumer.connection_errors)
+    else:
+        running.redelivered(*delivery)
+    return True
+
+
+def _is_done(task: Task, message: Message) -> bool:
+    """Return whether a task's result says that it succeeded, so that only its acknowledgement was lost.
+
+    Members of a group are run again: whether the group has heard of them cannot be told.
+    """
+    if not task.app.conf.worker_deduplicate_successful_tasks or message.headers.get("group"):
+        return False
+    if task.ignore_result or message.headers.get("ignore_result"):
+        return False
+    try:
+        return bool(task.backend.get_task_meta(message.headers["id"], cache=False)["status"] == states.SUCCESS)
+    except Exception as error:  # noqa: BLE001  a backend may raise anything; it is run again then
+        _log.warning("Cannot tell whether %s was done: %s", task.name, error)
+        return False
 
 
 def _park(task: Task, consumer: Consumer, delivery: Delivery, lost: int) -> None:
