@@ -45,6 +45,7 @@ class Store:
         self._depth = 0
         self._connection: sqlite3.Connection | None = None
         self._identity = (0, 0)
+        self._token = ""
         self._pid = os.getpid()
         self._owner = 0
         self._required: list[str] = []
@@ -218,11 +219,13 @@ class Store:
             with self._translated():
                 for statement in self._required:
                     connection.execute(statement)
+                token = str(connection.execute("SELECT value FROM meta WHERE key = 'file'").fetchone()[0])
         except BaseException:
             connection.close()
             raise
-        if (info.st_dev, info.st_ino) != self._identity:
-            self._identity = (info.st_dev, info.st_ino)
+        self._identity = (info.st_dev, info.st_ino)
+        if token != self._token:
+            self._token = token
             self._owner = 0
             self.generation += 1
         self._connection = connection

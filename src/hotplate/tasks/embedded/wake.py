@@ -40,7 +40,8 @@ class Folder:
         Raises:
             OSError: the folder cannot be made or written to.
         """
-        self.path.mkdir(mode=0o700, exist_ok=True)
+        for folder in (self.path.parent, self.path):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         name = secrets.token_hex(6)
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         try:
