@@ -2,8 +2,7 @@
 
 A part is kept once per task, however often that runs; the body is sent under a lock that the kernel drops with its
 holder, and that it was sent is noted. Who dies before that has not acknowledged its task, which runs again and finds
-the chord complete. Where the broker is the same file, sending and noting are one transaction: then the body is sent
-exactly once; with another broker a death between the two sends it twice.
+the chord complete. A death between sending and noting sends the body twice, with the same task id.
 """
 
 from __future__ import annotations
@@ -105,9 +104,8 @@ class Chords:
 
     def _send(self, chord: str, body: Signature, results: list[Value]) -> None:
         app = self._backend.app
-        with self._backend.together():
-            app.amqp._retry_publish(body.delay, results)  # noqa: SLF001 - as Celery's own backends send it
-            self._table.end_chord(chord)
+        app.amqp._retry_publish(body.delay, results)  # noqa: SLF001 - as Celery's own backends send it
+        self._table.end_chord(chord)
 
     def _fail(self, chord: str, body: Signature, problem: Exception) -> None:
         error = problem if isinstance(problem, ChordError) else ChordError(f"Join error: {problem!r}")

@@ -8,7 +8,6 @@ that cannot be stored, because the disk is full, is not lost silently: the task 
 import random
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import Any, TypeVar
 
@@ -275,11 +274,6 @@ class Backend(BaseBackend):
     def on_chord_part_return(self, request: Request, state: str, result: Value, **_: Value) -> None:
         """Count a header's task, and send the body with the last one."""
         self._chords.part_returned(request, state, result)
-
-    def together(self) -> AbstractContextManager[object]:
-        """Make one transaction of what is sent and stored within, where the broker is this same file."""
-        broker = str(self.app.conf.broker_write_url or self.app.conf.broker_url or "").split("?")[0]
-        return self._store.write() if broker == str(self.url).split("?")[0] else nullcontext()
 
     # ---- housekeeping
 
