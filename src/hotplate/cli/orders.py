@@ -30,13 +30,13 @@ def reload_app(name: str | None, folder: str | None) -> int:
     """
     from hotplate.settings.units import show_duration_roughly
     from hotplate.supervisor import control
+    from hotplate.supervisor.words import serving
 
     where = instance(name, folder)
     done = _ordered(*where, control.Reload(), "Reloading")
     if isinstance(done, control.ReloadDone):
-        workers = "worker" if done.workers == 1 else "workers"
         click.echo(
-            f"Reloaded: generation {done.generation} serves with {done.workers} warm {workers}"
+            f"Reloaded: generation {done.generation} {serving(done.workers)}"
             f" after {show_duration_roughly(done.seconds)}"
         )
     return int(ExitCode.OK)

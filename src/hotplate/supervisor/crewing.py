@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import os
+
+import msgspec
+import psutil
+
 from hotplate.errors import ExitCode, HotplateError
-from hotplate.machine import Decision, effective_cores, memory_limit, sizing
+from hotplate.machine import Decision, effective_cores, memory_limit, private, pss, sizing
 from hotplate.settings import Settings
+from hotplate.supervisor import tasked
 from hotplate.supervisor.crewevents import TasksDecided, TasksLeft
 from hotplate.supervisor.events import Caution
 from hotplate.supervisor.fleet import Fleet
 from hotplate.supervisor.generationlink import GenerationLink
-from hotplate.supervisor.messages import Role, TasksFound
+from hotplate.supervisor.messages import Imported, Role, TasksFound
 from hotplate.supervisor.slots import Slot
 from hotplate.supervisor.workerlink import WorkerLink
 
@@ -47,6 +53,19 @@ def at_once(settings: Settings, found: TasksFound, each: int = 0, base: int = 0)
         decision = sizing.tasks(effective_cores(), memory_limit(), each, base, found.concurrency)
         return decision._replace(why="worker_concurrency of the Celery app")
     return sizing.tasks(effective_cores(), memory_limit(), each, base, asked)
+
+
+def taken_once(worker: WorkerLink) -> int:
+    """Return the bytes that are taken once: by the master, the generation, and what workers share with that.
+
+    Args:
+        worker: a warm web worker.
+    """
+    try:
+        # What the worker shares is counted in half with its generation, and in half here.
+        return private(os.getpid()) + pss(worker.generation.process.pid) + max(0, pss(worker.pid) - worker.private)
+    except psutil.Error:
+        return 0
 
 
 def decide(fleet: Fleet, found: TasksFound | None, each: int = 0, base: int = 0) -> None:
@@ -103,18 +122,35 @@ class Change:
         self._fleet = fleet
         self._generation = generation
         self._reliefs: list[tuple[Slot, WorkerLink]] = []
+        self._before = fleet.tasks
 
-    async def prepare(self) -> None:
+    async def prepare(self, web: WorkerLink | None) -> None:
         """Start the new processes; they know new tasks before new web workers send them.
+
+        Args:
+            web: a warm web worker of the new version; None on a machine for tasks.
 
         Raises:
             HotplateError: as a worker's boot, or the new version has nothing to do on a machine for tasks.
         """
-        found = self._generation.tasks
-        if found and self._fleet.tasks is None:
-            decide(self._fleet, found)
-        for slot in berths(self._fleet, found):
-            self._reliefs.append((slot, await self._fleet.boot(slot, self._generation)))
+        fleet, generation = self._fleet, self._generation
+        assumed = self._assumed()
+        if generation.tasks and fleet.tasks is None and web:
+            decide(fleet, generation.tasks, web.private, taken_once(web) + len(fleet.slots) * web.private)
+        ready: set[Role] = set()
+        # Without preload it is the first process that tells whether there is a schedule.
+        while slots := [slot for slot in berths(fleet, generation.tasks or assumed) if slot.role not in ready]:
+            self._reliefs.append((slots[0], await fleet.boot(slots[0], generation)))
+            ready.add(slots[0].role)
+
+    def _assumed(self) -> TasksFound | None:
+        """Return what the new version's tasks are taken for until a process has imported them; None for none."""
+        outcome = self._generation.outcome.result()
+        if self._generation.tasks or self._fleet.settings.only != "tasks" or not isinstance(outcome, Imported):
+            return None
+        if outcome.preloaded:
+            raise tasked.nothing(outcome.app)
+        return TasksFound("", 0, schedule=False, broker="")
 
     def check(self) -> None:
         """Refuse a version whose processes got ready and died at once.
@@ -136,6 +172,7 @@ class Change:
         for _slot, relief in self._reliefs:
             relief.drain(0.0)
         self._reliefs.clear()
+        self._fleet.tasks = self._before
 
     def complete(self) -> None:
         """Have the new processes take over, and the old ones finish what they have."""
@@ -151,5 +188,14 @@ class Change:
                 fleet.crew.append(slot)
             slot.restarts += slot.seated
             fleet.seat(slot, relief)
-        if self._generation.tasks is None:
-            fleet.tasks = None
+        found = self._generation.tasks
+        fleet.tasks = _as_found(fleet.tasks, found, beat="beat" in wanted(fleet.settings, found))
+
+
+def _as_found(decided: TasksDecided | None, found: TasksFound | None, *, beat: bool) -> TasksDecided | None:
+    """Return what was decided, with what is true of another version; how many run at once stays as it is."""
+    if decided is None or found is None:
+        return None
+    return msgspec.structs.replace(
+        decided, celery=found.name, tasks=found.tasks, broker=found.broker, origin=found.origin, beat=beat
+    )

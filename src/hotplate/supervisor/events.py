@@ -12,7 +12,7 @@ import msgspec
 
 from hotplate.settings.units import show_size_roughly
 from hotplate.supervisor.messages import Failure, Role, Warmed
-from hotplate.supervisor.words import ending, first, took, who, workers
+from hotplate.supervisor.words import ending, first, serving, took, who, workers
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -303,10 +303,7 @@ class Reloaded(Event, frozen=True):
     seconds: float
 
     def __str__(self) -> str:
-        return (
-            f"Reloaded: generation {self.generation} serves with {self.workers} warm {workers(self.workers)}"
-            f" after {took(self.seconds)}"
-        )
+        return f"Reloaded: generation {self.generation} {serving(self.workers)} after {took(self.seconds)}"
 
 
 class ReloadFailed(Event, frozen=True):

@@ -6,11 +6,8 @@ The crew is decided on here, and started when the web workers serve; on a machin
 from __future__ import annotations
 
 import asyncio
-import os
 
-import psutil
-
-from hotplate.machine import Decision, effective_cores, memory_limit, private, pss, sizing
+from hotplate.machine import Decision, effective_cores, memory_limit, sizing
 from hotplate.settings import Settings
 from hotplate.supervisor import crewing, tasked
 from hotplate.supervisor.events import Caution, WorkersDecided
@@ -42,7 +39,7 @@ async def _launch_web(fleet: Fleet, generation: GenerationLink) -> None:
     worker = await fleet.boot(first, generation)
     fleet.sockets.listen()
     fleet.seat(first, worker)
-    base = _base(worker)
+    base = crewing.taken_once(worker)
     decision = decide(fleet.settings, worker, base, has_tasks=generation.tasks is not None)
     fleet.why = decision.why
     fleet.emit(WorkersDecided(workers=decision.value, why=decision.why))
@@ -105,12 +102,3 @@ def decide(settings: Settings, worker: WorkerLink, base: int, *, has_tasks: bool
     beside = base + 2 * each if has_tasks and settings.task_workers != 0 else base
     room = sizing.fit(memory, each, beside)
     return sizing.workers(cores, memory, each, beside if room is None or room else base, settings.workers)
-
-
-def _base(worker: WorkerLink) -> int:
-    """Return the bytes that are taken once: by the master, the generation, and what workers share with that."""
-    try:
-        # What the worker shares is counted in half with its generation, and in half here.
-        return private(os.getpid()) + pss(worker.generation.process.pid) + max(0, pss(worker.pid) - worker.private)
-    except psutil.Error:
-        return 0

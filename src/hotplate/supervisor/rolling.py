@@ -108,7 +108,7 @@ async def _move(fleet: Fleet, generation: GenerationLink, crew: Change) -> None:
     # Without preload it is the first worker that tells what tasks the new version has.
     first = await fleet.boot(slots[0], generation) if slots else None
     try:
-        await crew.prepare()
+        await crew.prepare(first)
     except BaseException:
         if first:
             first.kill()

@@ -17,8 +17,15 @@ async def scale(fleet: Fleet, by: int) -> int:
     """Add or remove workers, one by one; returns how many there are now.
 
     Raises:
-        HotplateError: USAGE beyond 1 and `MOST`; otherwise as a worker's boot.
+        HotplateError: USAGE beyond 1 and `MOST`, or where there are none on purpose; otherwise as a worker's boot.
     """
+    if fleet.settings.only == "tasks":
+        raise HotplateError(
+            "add or remove web workers",
+            "this instance only runs tasks",
+            "How many at once is decided when it starts: --task-workers N.",
+            code=ExitCode.USAGE,
+        )
     async with fleet.changing:
         wanted = len(fleet.slots) + by
         if not 1 <= wanted <= MOST:

@@ -53,6 +53,11 @@ def workers(count: int) -> str:
     return "worker" if count == 1 else "workers"
 
 
+def serving(count: int) -> str:
+    """Return what a version does that serves with so many web workers; without any it is there for tasks."""
+    return f"serves with {count} warm {workers(count)}" if count else "runs the tasks"
+
+
 def took(seconds: float) -> str:
     """Return a duration as people say it: three digits at most."""
     if seconds < 1:
