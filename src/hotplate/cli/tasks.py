@@ -6,6 +6,7 @@ import os
 import sys
 import time
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -46,12 +47,14 @@ def show_status(parked: str, *, as_json: bool, watch: bool, **where: Any) -> int
             code=ExitCode.USAGE,
         )
     app, broker, queues = reach(**where)
-    while True:
-        report = admin.status(app, broker, queues, newest=newest)
-        _show_status(report, look, as_json=as_json, over=watch)
-        if not watch:
-            return int(ExitCode.OK if report.healthy else ExitCode.UNHEALTHY)
-        time.sleep(_EVERY)
+    report = admin.status(app, broker, queues, newest=newest)
+    _show_status(report, look, as_json=as_json, over=watch)
+    with suppress(KeyboardInterrupt):
+        while watch:
+            time.sleep(_EVERY)
+            report = admin.status(app, broker, queues, newest=newest)
+            _show_status(report, look, as_json=as_json, over=watch)
+    return int(ExitCode.OK if report.healthy else ExitCode.UNHEALTHY)
 
 
 def _show_status(report: TasksReport, look: Look, *, as_json: bool, over: bool) -> None:

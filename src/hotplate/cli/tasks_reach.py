@@ -122,10 +122,10 @@ def imported(folder: Path, target: str | None, environ: Mapping[str, str]) -> An
         found = finding.find(app.app, [sys.modules[app.module]])
         if found is None:
             raise HotplateError(
-                f"look at the tasks of {app.name}",
-                "it has no Celery app",
-                "celery = hotplate.tasks.celery(app) makes one; docs/tasks.md says more.",
-                code=ExitCode.USAGE,
+                "look at tasks",
+                f"{app.name} has no Celery app",
+                "Name the app that has it, or make one in its module, such as celery = hotplate.tasks.celery(app).",
+                code=ExitCode.ATTRIBUTE_MISSING,
             )
         return finding.complete(found, environ)
 

@@ -11,7 +11,15 @@ from hotplate.settings.units import show_duration_roughly
 
 if TYPE_CHECKING:
     from hotplate.cli.ui import Look
-    from hotplate.tasks.admin.report import ParkedTask, Purged, QueueReport, Retried, TasksReport, TaskWorker
+    from hotplate.tasks.admin.report import (
+        BrokerReport,
+        ParkedTask,
+        Purged,
+        QueueReport,
+        Retried,
+        TasksReport,
+        TaskWorker,
+    )
 
 QUEUES = ("queue", "waiting", "delayed", "taken", "oldest", "workers")
 WORKERS = ("worker", "pid", "processes", "running", "done", "failed", "retried", "parked", "up")
@@ -34,8 +42,8 @@ def status_lines(report: TasksReport, look: Look, now: float) -> Iterator[str]:
         yield look.paint(clean(f"{what}. {problem.remedy}"), "red")
     yield ""
     facts = {
-        "Broker": f"{_KINDS[report.broker.kind]}, {report.broker.url} ({report.broker.origin})",
-        "Minute": _minute(report),
+        "Broker": _broker(report.broker),
+        "Lately": _minute(report),
         "Parked": _reasons(report.parked.reasons),
     }
     yield from (f"  {label:<8}{clean(fact)}" for label, fact in facts.items() if fact)
@@ -64,8 +72,9 @@ def purged_lines(done: Purged) -> Iterator[str]:
 
 def about_to_purge(queue: str, count: int, where: str, *, parked: bool) -> str:
     """Return the question before tasks are thrown away."""
-    what = "parked tasks" if parked else f"tasks that wait in the queue {queue}"
-    return f"Throw away {count:,} {what} at {where}? They cannot be brought back"
+    tasks, wait, they = ("task", "waits", "It") if count == 1 else ("tasks", "wait", "They")
+    what = f"parked {tasks}" if parked else f"{tasks} that {wait} in the queue {queue}"
+    return f"Throw away {count:,} {what} at {_place(where)}? {they} cannot be brought back"
 
 
 def _head(report: TasksReport) -> str:
@@ -75,6 +84,15 @@ def _head(report: TasksReport) -> str:
     workers = len(report.workers)
     said = f"{len(report.running):,} running, {waiting:,} waiting, {workers} {'worker' if workers == 1 else 'workers'}"
     return f"Tasks: {said}{f', {report.parked.total:,} parked' if report.parked.total else ''}"
+
+
+def _broker(broker: BrokerReport) -> str:
+    origin = "" if broker.kind == "embedded" else f" ({broker.origin})"
+    return f"{_KINDS[broker.kind]}, {_place(broker.url)}{origin}"
+
+
+def _place(url: str) -> str:
+    return url.removeprefix("hotplate:///")
 
 
 def _minute(report: TasksReport) -> str:
@@ -105,7 +123,7 @@ def _parked(report: TasksReport, look: Look, now: float) -> Iterator[str]:
     if rows:
         more = f" (the newest {len(rows)} of {report.parked.total:,})" if len(rows) < report.parked.total else ""
         yield ""
-        yield f"To try them again: hotplate tasks retry {newest[0].id}, or --all{more}"
+        yield clean(f"To try them again: hotplate tasks retry {newest[0].id}, or --all{more}")
 
 
 def _table(

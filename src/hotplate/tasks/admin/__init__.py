@@ -10,7 +10,7 @@ from collections.abc import Collection
 
 from hotplate.errors import HotplateError
 from hotplate.tasks.admin import parked, reaching, verdict, workers
-from hotplate.tasks.admin.changing import Wanted, purge, retry, waiting
+from hotplate.tasks.admin.changing import Wanted, names, purge, retry, waiting
 from hotplate.tasks.admin.looking import Depth, look
 from hotplate.tasks.admin.report import BrokerReport, ParkedReport, QueueReport, Rates, TasksReport
 from hotplate.tasks.admin.workers import Workers
@@ -51,11 +51,6 @@ def status(
     except HotplateError as problem:
         return _report(app, broker, problem, [], _NOBODY, parked.summary([], 0))
     return _report(app, broker, None, depths, heard, laid_aside)
-
-
-def names(app: Value) -> set[str]:
-    """Return the names of the queues that an app's settings name."""
-    return {str(name) for name in app.amqp.queues} | {str(app.conf.task_default_queue)}
 
 
 def _report(

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from hotplate.errors import ExitCode, HotplateError
 from hotplate.tasks.admin import parked, reaching
-from hotplate.tasks.admin.looking import look
+from hotplate.tasks.admin.looking import Depth, look
 from hotplate.tasks.admin.report import ParkedTask, Purged, Retried
 from hotplate.tasks.brokers import Broker
 from hotplate.tasks.untyped import Value
@@ -136,15 +136,21 @@ def waiting(app: Value, broker: Broker, queue: str) -> int:
         inside = look(connection, broker.kind)
         if queue == PARKED:
             return len(inside.parked())
-        depths = {depth.name: depth for depth in inside.queues({queue})}
-    if queue not in depths:
-        raise HotplateError(
-            f"throw away what waits in the queue {queue}",
-            f"{broker.shown} has no such queue",
-            "`hotplate tasks status` lists the queues.",
-            code=ExitCode.USAGE,
-        )
-    return (depths[queue].depth or 0) + (depths[queue].delayed or 0)
+        found = next((depth for depth in inside.queues({queue}) if depth.name == queue), Depth(queue))
+        count = (found.depth or 0) + (found.delayed or 0)
+        if not count and queue not in {depth.name for depth in inside.queues(names(app))}:
+            raise HotplateError(
+                f"throw away what waits in the queue {queue}",
+                f"{broker.shown} has no such queue",
+                "`hotplate tasks status` lists the queues.",
+                code=ExitCode.USAGE,
+            )
+    return count
+
+
+def names(app: Value) -> set[str]:
+    """Return the names of the queues that an app's settings name."""
+    return {str(name) for name in app.amqp.queues} | {str(app.conf.task_default_queue)}
 
 
 def purge(app: Value, broker: Broker, queue: str) -> Purged:
