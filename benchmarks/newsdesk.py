@@ -19,7 +19,7 @@ HOME = ROOT / "examples" / "newsdesk"
 def place() -> tuple[Path, Mapping[str, str]]:
     """Return the folder to serve it from and the environment to serve it with, seeded."""
     data = Path(tempfile.mkdtemp(prefix="newsdesk-"))
-    env = {"NEWSDESK_DATA": str(data), "PYTHONPATH": str(HOME)}
+    env = {"NEWSDESK_DATA": str(data), "HOTPLATE_TASKS_DIR": str(data / "tasks"), "PYTHONPATH": str(HOME)}
     subprocess.run(
         [sys.executable, "-m", "newsdesk.seed"], cwd=HOME, env={**os.environ, **env}, check=True, capture_output=True
     )
