@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 
 from kombu.transport import redis as kombu_redis
 from kombu.transport import virtual
@@ -66,6 +67,11 @@ class QoS(_KombuQoS):
             self.channel.give(list(reversed(self._delivered)), "RPUSH", client)
         self._delivered.clear()
         return ()
+
+    def restore_unacked_once(self, stderr: Value = None) -> None:
+        """Put everything back when the channel closes or the process ends; without Redis, it comes back by itself."""
+        with suppress(*self.channel.connection_errors):
+            super().restore_unacked_once(stderr)
 
     def restore_visible(self, **_: Value) -> None:
         """Look who is gone, instead of how old a message is: a long task is no lost one."""
