@@ -92,6 +92,11 @@ class Consumer(Waits):
         self._held: dict[str, Any] = {}
         super().__init__(*arguments, **options)
 
+    def on_ready(self) -> None:
+        """Drop what has been parked for too long."""
+        super().on_ready()
+        parking.trim(self.app)
+
     def on_unknown_task(self, body: object, message: Message, exc: Exception) -> None:  # noqa: ARG002  Celery's
         """Keep a task that is not known here for a while, then give it back: another version may know it."""
         given_back = attempts.number(message.headers, parking.UNKNOWN)
@@ -119,6 +124,15 @@ class Consumer(Waits):
     def on_decode_error(self, message: Message, exc: Exception) -> None:
         """Park a message whose content cannot be read."""
         self._refuse(message, f"{type(exc).__name__}: {exc}", exc)
+
+    def on_connection_error_after_connected(self, exc: Exception) -> None:
+        """Keep a place for each task that still runs: its message comes again, and is taken over (see `strategy`).
+
+        Celery would expect to run it a second time, and leave one of the places empty until the first run has ended.
+        """
+        super().on_connection_error_after_connected(exc)
+        self.initial_prefetch_count = self.max_prefetch_count
+        self._maximum_prefetch_restored = True
 
     def on_close(self) -> None:
         """Forget what was to be given back: it comes back by itself, since the connection it came by is gone."""

@@ -148,9 +148,10 @@ class Counter:
         """Count a process that died while it ran a task."""
         self._lost += 1
 
-    def parked(self) -> None:
-        """Count a message that was parked."""
+    def parked(self) -> int:
+        """Count a message that was parked; returns how many there were."""
         self._parked += 1
+        return self._parked
 
     def connected(self) -> None:
         """Note that there is a connection to the broker."""

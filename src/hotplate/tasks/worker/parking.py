@@ -15,6 +15,7 @@ from typing import Any, Final, Literal
 
 import msgspec
 from celery import Celery
+from kombu.exceptions import OperationalError
 
 from hotplate.tasks.worker import counting
 from hotplate.tasks.worker.loose import Exchange, Message, Queue
@@ -38,6 +39,7 @@ _KEPT_PROPERTIES: Final = ("correlation_id", "reply_to", "message_id", "timestam
 _OF_A_DELIVERY: Final = frozenset({"compression", "redelivered"})
 _PERSISTENT: Final = 2
 _DETAIL: Final = 1000  # characters
+_TRIM_EVERY: Final = 500  # messages parked
 
 
 class Parked(msgspec.Struct, frozen=True):
@@ -80,7 +82,8 @@ def park(app: Celery, message: Message, reason: Reason, detail: str, clock: Call
     """
     parked = Parked(reason, origin(app, message), clock(), detail[:_DETAIL], message.properties.get("priority"))
     publish(app, message, queue(), {HEADER: msgspec.to_builtins(parked)}, priority=0)
-    counting.COUNTER.parked()
+    if counting.COUNTER.parked() % _TRIM_EVERY == 0:
+        trim(app)
     _log.warning("Parked %s %s: %s", name(message), message.headers.get("id", ""), parked.detail)
 
 
@@ -167,13 +170,25 @@ def trim(app: Celery, newest: int = NEWEST, clock: Callable[[], float] = time.ti
     with app.connection_for_write() as connection:
         if connection.transport.driver_type == "amqp":
             return
-        channel = connection.default_channel
-        with suppress(*connection.channel_errors):
+        with suppress(OperationalError, *connection.connection_errors, *connection.channel_errors):
+            channel = connection.default_channel
             for _ in range(channel.queue_declare(PARKED, passive=True).message_count - newest):
                 channel.basic_get(PARKED, no_ack=True)
-            while (oldest := channel.basic_get(PARKED)) is not None:
-                note = oldest.headers.get(HEADER)
-                if isinstance(note, dict) and clock() - float(note.get("at", 0)) < KEPT:
-                    oldest.requeue()
-                    break
-                oldest.ack()
+            while (at := _oldest(channel)) is not None and clock() - at >= KEPT:
+                channel.basic_get(PARKED, no_ack=True)
+
+
+def _oldest(channel: Any) -> float | None:  # noqa: ANN401  kombu's
+    """Return when the oldest message was parked; None if there is none."""
+    if hasattr(channel, "client"):  # Redis: a message that is put back there becomes the newest
+        raw = channel.client.lindex(PARKED, -1)
+        headers = msgspec.json.decode(raw).get("headers", {}) if raw else None
+    else:
+        message = channel.basic_get(PARKED)
+        headers = message.headers if message is not None else None
+        if message is not None:
+            message.requeue()
+    if headers is None:
+        return None
+    note = headers.get(HEADER)
+    return float(note.get("at", 0)) if isinstance(note, dict) else 0.0
