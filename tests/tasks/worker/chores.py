@@ -98,6 +98,12 @@ def take(megabytes: int) -> int:
 
 
 @app.task
+def speak(text: str) -> None:
+    """Print."""
+    print(text)  # noqa: T201  what tasks do
+
+
+@app.task
 def look() -> dict[str, Any]:
     """Tell of the process."""
     return {

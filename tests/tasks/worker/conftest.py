@@ -51,7 +51,7 @@ class Serving:
     def said(self, kind: str) -> list[Any]:
         """Return what it said of a kind."""
         lines = (self.folder / f"{self.name}.said").read_bytes().splitlines(keepends=True)
-        said = [json.loads(line) for line in lines if line.endswith(b"\n")]
+        said = [json.loads(line) for line in lines if line.endswith(b"}\n")]
         return [line[kind] for line in said if kind in line]
 
     def ready(self) -> list[int]:

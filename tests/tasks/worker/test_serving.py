@@ -139,6 +139,13 @@ def test_logging_stays_the_apps(serve: Serve, client: Application) -> None:
     assert "superuser" not in worker.log
 
 
+def test_what_tasks_print(serve: Serve, client: Application, tmp_path: Path) -> None:
+    """What a task prints is there at once, as it is."""
+    worker = serve()
+    client.send_task(f"{CHORES}.speak", ("hello there",)).get(timeout=DEADLINE)
+    wait_until(lambda: "\nhello there\n" in (tmp_path / f"{worker.name}.said").read_text(), what="it is printed")
+
+
 def test_kinds_of_ends(serve: Serve, client: Application) -> None:
     """Retries are counted as such; a task that was ignored has succeeded; one that was rejected has done neither."""
     worker = serve(concurrency=1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import io
 import logging
 import os
 import signal
@@ -36,6 +37,10 @@ def prepare(limit: int, in_child: Callable[[], None]) -> None:
         end_with(main, library)
         gc.freeze()
         setproctitle(f"hotplate: task {getattr(current_process(), 'index', 0) + 1}")
+        for stream in (sys.stdout, sys.stderr):
+            # What a task prints is read while it runs; Celery would make log lines of it.
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(line_buffering=True)
         in_child()
         batch()
 

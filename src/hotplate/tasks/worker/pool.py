@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+import os
+import sys
+from contextlib import suppress
+from typing import Any, Final, NoReturn
 
+from billiard.pool import EX_FAILURE, EX_OK
 from celery.concurrency.asynpool import AsynPool
+from celery.concurrency.asynpool import Worker as CeleryChild
 from celery.concurrency.prefork import TaskPool as CeleryTaskPool
 
 from hotplate.tasks.worker import counting
@@ -12,8 +17,30 @@ from hotplate.tasks.worker import counting
 _ENDING: Final = 0.01  # seconds
 
 
+class Child(CeleryChild):
+    """What runs in each process: ends as soon as it is done, and loses nothing that a task has printed."""
+
+    def _do_exit(self, pid: int, exitcode: int | None, exc: Exception | None = None) -> NoReturn:
+        """Run the exit handler, write out what was printed, and end.
+
+        Billiard would wait a second, so that the main process could send a signal to who has not ended by itself.
+        What was answered lies in a pipe that the main process holds open, too.
+        """
+        status = exitcode if exitcode is not None else EX_FAILURE if exc else EX_OK
+        try:
+            if self.on_exit is not None:
+                self.on_exit(pid, status)
+            for stream in (sys.stdout, sys.stderr):
+                with suppress(Exception):  # closed, replaced, or a pipe that nobody reads any more
+                    stream.flush()
+        finally:
+            os._exit(status)
+
+
 class Telling(AsynPool):
     """Tells the counter."""
+
+    Worker = Child
 
     def on_job_ready(self, job: Any, i: Any, obj: tuple[bool, Any], inqW_fd: int) -> None:  # noqa: ANN401, N803  billiard's
         """Count what became of a task."""

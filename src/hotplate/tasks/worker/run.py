@@ -20,6 +20,7 @@ from hotplate.tasks.worker.talking import Talk, Talker
 
 __all__ = ["Counts", "Plan", "Rates", "Running", "Talk", "serve"]
 
+_BEGINS_WITHIN: Final = 60.0  # seconds
 _PREFORK: Final = frozenset({None, "prefork", "processes"})
 
 
@@ -67,6 +68,8 @@ def serve(app: Celery, plan: Plan, talk: Talk) -> int:
     app.steps["worker"].update((_Frozen, _Forked))
     if plan.attempts:
         app.conf[attempts.SETTING] = plan.attempts
+    # Celery kills a process that has not begun within 4 s: on a busy machine that would be every one.
+    app.conf.worker_proc_alive_timeout = max(app.conf.worker_proc_alive_timeout or 0, _BEGINS_WITHIN)
     children.yield_to_others(plan.nice)
     children.prepare(plan.max_memory, talk.in_child)
     counting.listen()
