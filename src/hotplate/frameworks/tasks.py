@@ -143,9 +143,9 @@ def accepted(result: Any, *, show_result: bool = False) -> Any:  # noqa: ANN401 
         HotplateError: USAGE; there is no page that could say it, or nothing it could say.
 
     Example:
-        >>> @app.post("/newsletters/<int:newsletter_id>/send")
-        ... def send(newsletter_id):
-        ...     return hotplate.tasks.accepted(send_newsletter.delay(newsletter_id))
+        @app.post("/newsletters/<int:newsletter_id>/send")
+        def send(newsletter_id):
+            return hotplate.tasks.accepted(send_newsletter.delay(newsletter_id))
     """
     celery_app, known_so_far = status.of_result(result)
     if show_result:

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, ExitStack
 from typing import Literal
 
 from celery import Celery, Task
-from celery.app.defaults import SETTING_KEYS
 
-from hotplate.errors import ExitCode, HotplateError
-from hotplate.tasks import brokers, defaults, sending
+from hotplate.tasks import brokers, configured, defaults, sending
 from hotplate.tasks.arguments import explained
-from hotplate.tasks.untyped import App, Conf, Job, Value
+from hotplate.tasks.untyped import App, Job, Value
 
 WithoutBroker = Literal["fail", "run"]
 # Entered around each task; told whether the task runs by itself, as in a worker, or within the code that called it.
@@ -140,7 +138,7 @@ class Application(Celery):
             config: returns it. Its "CELERY" is a mapping of Celery's names in lower case, as Flask documents; single
                 ones such as "CELERY_TIMEZONE" count, too.
         """
-        self.config_from_object(_Config(config))
+        self.config_from_object(configured.FromWeb(config))
 
     def _task_from_fun(self, fun: Value, name: Value = None, base: Value = None, **options: Value) -> Value:
         return super()._task_from_fun(fun, name=name, base=self._surrounded(base) if base else None, **options)
@@ -158,50 +156,9 @@ class Application(Celery):
 
     def _lay_defaults(self, source: Value, **_: object) -> None:
         """Put our defaults below all that the user has set and above Celery's own."""
-        layer = lowest(source, self.fallback, self.main or "app")
+        layer = configured.lowest(source, self.fallback, self.main or "app")
         source.maps.insert(-1, layer)
         source.defaults.insert(-1, layer)
-
-
-def lowest(conf: Conf, fallback: brokers.Broker, main: str) -> dict[str, Value]:
-    """Return what is true where a configuration says nothing.
-
-    Args:
-        conf: of a Celery app.
-        fallback: the broker where it names none.
-        main: name of the app.
-    """
-    named = names_broker(conf)
-    broker = brokers.described(_text(conf.broker_url), "the app") if named and conf.broker_url else fallback
-    layer = dict(defaults.settings(broker.kind))
-    layer["task_soft_time_limit"], layer["task_time_limit"] = defaults.limits(
-        (conf.get("task_soft_time_limit"), layer["task_soft_time_limit"]),
-        (conf.get("task_time_limit"), layer["task_time_limit"]),
-    )
-    if not named:
-        layer["broker_url"] = fallback.url
-    if broker.kind == "redis" and not conf.get("broker_transport"):
-        layer["broker_transport"] = transport(broker)
-    if not conf.result_backend:
-        layer["result_backend"] = brokers.results(os.environ, broker, main).url
-    return layer
-
-
-def transport(broker: brokers.Broker) -> str:
-    """Return what takes messages from a Redis without losing any.
-
-    Args:
-        broker: a Redis.
-    """
-    name = "SentinelTransport" if broker.url.startswith("sentinel:") else "Transport"
-    return f"hotplate.tasks.redis:{name}"
-
-
-def names_broker(conf: Conf) -> bool:
-    """Whether a configuration, or the environment for it, says which broker to use."""
-    return any(conf.get(name) for name in ("broker_transport", "broker_read_url", "broker_write_url")) or bool(
-        conf.broker_url
-    )
 
 
 def describe(app: App) -> brokers.Broker:
@@ -211,7 +168,7 @@ def describe(app: App) -> brokers.Broker:
         app: any Celery app.
     """
     conf = app.conf
-    url = _text(conf.broker_write_url) or f"{conf.get('broker_transport') or 'amqp'}://"
+    url = configured.text(conf.broker_write_url) or f"{conf.get('broker_transport') or 'amqp'}://"
     if os.environ.get("CELERY_BROKER_URL"):
         return brokers.described(url, "CELERY_BROKER_URL")
     fallback = getattr(app, "fallback", None)
@@ -229,48 +186,8 @@ def make(main: str, without_broker: WithoutBroker, conf: Mapping[str, Value]) ->
     Raises:
         HotplateError: USAGE; a setting has a name that Celery does not know, or the broker's URL cannot be used.
     """
-    unknown = sorted(set(conf) - set(SETTING_KEYS) - set(defaults.OURS))
-    if unknown:
-        raise HotplateError(
-            f"make a Celery app with {unknown[0]}={conf[unknown[0]]!r}",
-            "Celery has no such setting",
-            f"Its settings are written in lower case, such as task_time_limit.{_likely(unknown[0])}",
-            code=ExitCode.USAGE,
-        )
+    configured.refuse_unknown(conf)
     app = Application(main, without_broker=without_broker)
     app.conf.update(conf)
     app.set_default()
     return app
-
-
-def _likely(name: str) -> str:
-    from difflib import get_close_matches
-
-    close = get_close_matches(name.lower(), [*SETTING_KEYS, *defaults.OURS], n=1)
-    return f" Did you mean {close[0]}?" if close else ""
-
-
-def _text(url: Value) -> str:
-    return ";".join(url) if isinstance(url, list | tuple) else str(url or "")
-
-
-class _Config(Mapping[str, Value]):
-    """Celery's settings within a web app's configuration, as they are at the moment."""
-
-    def __init__(self, config: Callable[[], Mapping[str, Value]]) -> None:
-        self._config = config
-
-    def _now(self) -> dict[str, Value]:
-        config = self._config()
-        single = {name[7:].lower(): value for name, value in config.items() if name.startswith("CELERY_")}
-        given = config.get("CELERY")
-        return {name: value for name, value in single.items() if name in SETTING_KEYS} | dict(given or {})
-
-    def __getitem__(self, name: str) -> Value:
-        return self._now()[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._now())
-
-    def __len__(self) -> int:
-        return len(self._now())

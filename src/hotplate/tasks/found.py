@@ -78,7 +78,7 @@ def complete(found: Found, environ: Mapping[str, str]) -> Found:
     Raises:
         HotplateError: the broker in the environment cannot be used.
     """
-    from hotplate.tasks.app import names_broker, transport
+    from hotplate.tasks.configured import names_broker, transport
 
     conf = found.app.conf
     if found.ours or names_broker(conf) or conf.get("broker_host"):

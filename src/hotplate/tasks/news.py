@@ -63,6 +63,13 @@ class News:
         """Return how many wait."""
         return len(self._waiting)
 
+    def wake_all(self) -> None:
+        """Wake everybody who waits."""
+        with self._lock:
+            wakes = [wake for _, wake in self._waiting.values()]
+        for wake in wakes:
+            wake()
+
     def _listen(self) -> None:
         while True:
             try:
@@ -151,3 +158,10 @@ def of(app: App) -> News:
     if known is None or known[0] != os.getpid():
         known = _all[app] = (os.getpid(), News(app))
     return known[1]
+
+
+def wake_all() -> None:
+    """Wake everybody who waits in this process, for whichever app."""
+    for pid, known in list(_all.values()):
+        if pid == os.getpid():
+            known.wake_all()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Iterator
-from threading import Condition, Lock
+from threading import Condition, Event, Lock
 
 from hotplate.tasks import news, status
 from hotplate.tasks.untyped import App
@@ -25,6 +25,16 @@ _BACK, _BACK_LATER = b"retry: 2000\n\n", b"retry: 5000\n\n"  # milliseconds
 _ALIVE = b":\n\n"
 
 _streams, _lock = 0, Lock()
+_leaving = Event()
+
+
+def leave() -> None:
+    """End all streams of this process, and those that begin from now on after a look: it is about to stop.
+
+    Browsers come back by themselves, to whoever listens then.
+    """
+    _leaving.set()
+    news.wake_all()
 
 
 def is_over(last_event_id: str | None) -> bool:
@@ -133,7 +143,7 @@ class _Talk:
 
     def over(self) -> bool:
         """Whether nothing more is to be said."""
-        return self._final or self.left() <= 0
+        return self._final or _leaving.is_set() or self.left() <= 0
 
     def left(self) -> float:
         """Return seconds until it ends in any case."""

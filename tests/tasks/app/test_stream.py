@@ -14,15 +14,17 @@ import pytest
 
 from hotplate.tasks import news, status, stream
 from hotplate.tasks.app import Application
-from tests.support.waiting import wait_until
+from tests.support.waiting import DEADLINE, wait_until
 from tests.tasks.app.conftest import Make
 
 
-@pytest.fixture(params=["file", "memory"])
+@pytest.fixture(params=["file", "memory", pytest.param("redis", marks=pytest.mark.redis)])
 def app(request: pytest.FixtureRequest, make: Make, tmp_path: Path) -> Application:
-    """An app whose results tell of themselves, and one whose results have to be asked for."""
+    """An app whose results tell of themselves, one whose results have to be asked for, and one that subscribes."""
     if request.param == "memory":
         return make()
+    if request.param == "redis":
+        return make(result_backend=request.getfixturevalue("redis_url"))
     (tmp_path / "state").mkdir(mode=0o700)
     return make(result_backend=f"hotplate:///{tmp_path / 'state' / 'shop.sqlite'}")
 
@@ -140,6 +142,19 @@ def test_silence_is_broken(app: Application, monkeypatch: pytest.MonkeyPatch) ->
     next(frames)
     assert next(frames) == b":\n\n"
     frames.close()  # type: ignore[attr-defined]  # a generator
+
+
+def test_a_process_that_stops_ends_them(app: Application, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At once, so that a page left open delays no release; the browser comes back to the next one."""
+    monkeypatch.setattr(stream, "_leaving", threading.Event())
+    frames = stream.frames(app, str(uuid4()))
+    next(frames)
+    ended = threading.Thread(target=lambda: list(frames))
+    ended.start()
+    stream.leave()
+    ended.join(DEADLINE)
+    assert not ended.is_alive()
+    assert len(list(stream.frames(app, str(uuid4())))) == 1
 
 
 def test_many_streams_share_a_thread(app: Application) -> None:
