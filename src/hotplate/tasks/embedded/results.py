@@ -19,6 +19,7 @@ from celery.exceptions import ImproperlyConfigured, Reject
 from celery.exceptions import TimeoutError as CeleryTimeoutError
 from celery.result import GroupResult, result_from_tuple
 from celery.utils.log import get_logger
+from kombu.asynchronous import get_event_loop
 from kombu.exceptions import OperationalError
 
 from hotplate.tasks.embedded import file
@@ -107,7 +108,8 @@ class Backend(BaseBackend):
         lifetime = self._failure_expires if state == states.FAILURE else self.expires
         save = partial(self._table.save, meta["task_id"], state, value, lifetime)
         if state in self.READY_STATES:
-            self.insist(save, f"store the result of task {task_id}")
+            attempt = f"store the result of task {task_id}"
+            self._sooner_or_later(lambda: self.insist(save, attempt), attempt)
         else:
             self._try(save, f"store that task {task_id} is {state}")
         self._watching.tell(meta["task_id"])
@@ -115,7 +117,7 @@ class Backend(BaseBackend):
         return result
 
     def insist(self, write: Callable[[], T], attempt: str) -> T:
-        """Do what must not be lost: in a task again and again for minutes, elsewhere once.
+        """Do what must not be lost: within a task again and again for minutes, elsewhere once.
 
         Raises:
             Reject: a task waited in vain; its message goes back to the queue and is not acknowledged.
@@ -129,9 +131,21 @@ class Backend(BaseBackend):
                     raise
                 if time.monotonic() > gives_up:
                     _log.error("Could not %s for %d s: %s. The task is given back.", attempt, _PATIENCE, problem)
-                    raise Reject(problem, requeue=True) from problem
+                    # As words: it is pickled on its way to the worker's main process.
+                    raise Reject(str(problem), requeue=True) from problem
                 _log.warning("Cannot %s: %s. It is tried again every %d s.", attempt, problem, _PAUSE)
             self._sleep(_PAUSE)
+
+    def _sooner_or_later(self, write: Callable[[], object], attempt: str) -> None:
+        """Do it now; a worker's main process, which must not die of it, may do it when there is room again."""
+        try:
+            write()
+        except OperationalError as problem:
+            hub: Any = get_event_loop()
+            if hub is None or get_current_task() is not None:
+                raise
+            _log.error("Cannot %s: %s. It is tried again every %d s while this worker lives.", attempt, problem, _PAUSE)
+            hub.call_later(_PAUSE, self._sooner_or_later, write, attempt)
 
     def _try(self, write: Callable[[], None], attempt: str) -> None:
         # That it has begun, or how far it is, is worth a line in the log and not the task's life.
@@ -273,7 +287,8 @@ class Backend(BaseBackend):
 
     def on_chord_part_return(self, request: Request, state: str, result: Value, **_: Value) -> None:
         """Count a header's task, and send the body with the last one."""
-        self._chords.part_returned(request, state, result)
+        attempt = f"count task {request.id} of its chord"
+        self._sooner_or_later(lambda: self._chords.part_returned(request, state, result), attempt)
 
     # ---- housekeeping
 

@@ -75,7 +75,10 @@ class Watching:
 
     def _names(self) -> tuple[str, ...]:
         changed, names = self._seen
-        now = self._folder.stat().st_mtime_ns
+        try:
+            now = self._folder.stat().st_mtime_ns
+        except FileNotFoundError:  # nobody has ever waited
+            return ()
         if now != changed:
             asked = time.time_ns()
             names = tuple(os.listdir(self._folder))  # noqa: PTH208 - names are wanted, and this is asked at every result
