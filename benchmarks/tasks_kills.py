@@ -33,6 +33,7 @@ STALLED = 60.0  # seconds without anything done, after which what is not done is
 QUIET = 3.0  # seconds without anything done, after which nothing will be done twice
 # A task that has ended is acknowledged by the main process: killed within this many seconds it may not have been.
 ACKNOWLEDGED = 1.0
+OUTLIVES = 1.0
 BROKERS = ("embedded", "redis", "rabbitmq")
 
 
@@ -64,6 +65,7 @@ class Fates(NamedTuple):
         unexplained: runs that were done again though no kill came.
         sent_twice: tasks that a sender sent again because it was killed before it had noted them.
         runs: of all.
+        others: all runs of the messages that were done again though no kill came, to look into.
     """
 
     lost: int
@@ -72,6 +74,7 @@ class Fates(NamedTuple):
     unexplained: int
     sent_twice: int
     runs: int
+    others: tuple[tuple[Run, ...], ...] = ()
 
 
 def kills(_rounds: int, progress: Callable[[str], None]) -> Result:
@@ -168,6 +171,8 @@ def _kill_until_done(
         if done >= TASKS and all(sender.done() for sender in senders):
             return
         victims = [("sender", sender.pid()) for sender in senders if not sender.done()] + _task_processes(server)
+        if not victims:  # all is sent, and the workers are just being replaced
+            continue
         role, pid = random.choice(victims)
         killed.append(Kill(pid, role, time.monotonic()))
         with suppress(ProcessLookupError):
@@ -262,10 +267,14 @@ def judged(lines: Sequence[str], killed: Sequence[Kill]) -> Fates:
     """
     runs = _runs(lines)
     deaths = {kill.pid: kill.at for kill in killed}
-    counts = dict.fromkeys(("cut_short", "unacknowledged", "unexplained"), 0)
+    counts, others = dict.fromkeys(("cut_short", "unacknowledged", "unexplained"), 0), []
     for of in runs.values():
-        for run in sorted(of, key=lambda run: run.began)[:-1]:
-            counts[_why_again(run, deaths)] += 1
+        of.sort(key=lambda run: run.began)
+        whys = [_why_again(run, deaths) for run in of[:-1]]
+        for why in whys:
+            counts[why] += 1
+        if "unexplained" in whys:
+            others.append(tuple(of))
     ended = {run.number for of in runs.values() for run in of if run.ended is not None}
     messages: dict[int, int] = defaultdict(int)
     for of in runs.values():
@@ -275,6 +284,7 @@ def judged(lines: Sequence[str], killed: Sequence[Kill]) -> Fates:
         **counts,
         sent_twice=sum(count > 1 for count in messages.values()),
         runs=sum(map(len, runs.values())),
+        others=tuple(others),
     )
 
 
@@ -295,7 +305,8 @@ def _runs(lines: Sequence[str]) -> dict[str, list[Run]]:
 
 def _why_again(run: Run, deaths: dict[int, float]) -> str:
     """Say why a run was followed by another of the same message."""
-    kills = [deaths[pid] for pid in (run.pid, run.main) if pid in deaths and deaths[pid] >= run.began]
+    # A child outlives its main process by a moment, in which it may begin what it had been given.
+    kills = [deaths[pid] for pid in (run.pid, run.main) if deaths.get(pid, 0) >= run.began - OUTLIVES]
     if not kills:
         return "unexplained"
     if run.ended is None:
