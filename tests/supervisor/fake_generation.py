@@ -1,7 +1,8 @@
 """Stands in for a generation and its workers: speaks the channel, imports nothing, does as a script file says.
 
 `script.json` in the working folder is read by each generation when it starts: {"version": "1", "import": "ok",
-"boot": "ok", "fail_slot": -1}. What a worker is asked for over HTTP makes it misbehave; see `_DEEDS`.
+"boot": "ok", "fail_slot": -1}, beside them "tasks": "scheduled", "boot_tasks" and "boot_beat". What a worker is asked
+for over HTTP makes it misbehave; see `_DEEDS`.
 """
 
 from __future__ import annotations
@@ -43,10 +44,12 @@ from hotplate.supervisor.messages import (
     Reaped,
     Retire,
     Shed,
+    TasksFound,
     ToGeneration,
     ToWorker,
     Warmed,
 )
+from hotplate.supervisor.tally import Tally
 
 _BEAT = 0.05
 
@@ -71,7 +74,8 @@ class FakeWorker:
 
     def live(self) -> None:
         """Boot as the script says, then serve until drained."""
-        match self.script.get("boot", "ok") if self.order.slot != self.script.get("fail_slot") else "fail":
+        boots = self.script.get("boot", "ok") if self.order.slot != self.script.get("fail_slot") else "fail"
+        match boots if self.order.role == "web" else self.script.get(f"boot_{self.order.role}", "ok"):
             case "fail":
                 self.channel.send(BootFailed(_failure(f"warm worker {self.order.slot} up", ExitCode.WARMUP_FAILED)))
                 return
@@ -92,7 +96,8 @@ class FakeWorker:
                 self.beaten = time.monotonic()
                 idle = 0.0 if self.open else self.beaten - self.asked
                 traffic = Traffic(requests=self.requests, in_flight=len(self.open), idle=idle)
-                self.channel.send(Beat(traffic))
+                tally = Tally(succeeded=1, processes=(self.order.tasks, self.order.turn))
+                self.channel.send(Beat(traffic, tasks=tally if self.order.role == "tasks" else None))
         self.channel.send(Drained(0))
 
     def hear(self, _channel: object) -> None:
@@ -194,7 +199,9 @@ class FakeGeneration:
                 os._exit(7)
             case "hang":
                 time.sleep(600)
-        self.line.send(Imported("app:app", "wsgi", "flask", 0.1, preloads, "as the script says"))
+        told = self.script.get("tasks")
+        found = TasksFound("shop", 2, schedule=told == "scheduled", broker="redis://cache") if told else None
+        self.line.send(Imported("app:app", "wsgi", "flask", 0.1, preloads, "as the script says", tasks=found))
         return True
 
     def live(self) -> None:

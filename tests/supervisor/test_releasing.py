@@ -27,11 +27,11 @@ def test_the_release_is_that_of_the_imported_code(tmp_path: Path) -> None:
     app = tmp_path / "release_of_app.py"
     app.write_text("def app(environ, start_response): ...\n")
     target = parse(f"{app}:app")
-    _, first = releasing.loaded(target, tmp_path, "")
-    assert releasing.loaded(target, tmp_path, "")[1] == first
+    _, first = releasing.loaded(target, tmp_path, Settings())
+    assert releasing.loaded(target, tmp_path, Settings())[1] == first
     app.write_text("def app(environ, start_response): pass\n")
-    assert releasing.loaded(target, tmp_path, "")[1].text != first.text
-    assert releasing.loaded(target, tmp_path, "v7")[1].text == "v7"
+    assert releasing.loaded(target, tmp_path, Settings())[1].text != first.text
+    assert releasing.loaded(target, tmp_path, Settings(release="v7"))[1].text == "v7"
 
 
 def test_children_share_the_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -53,8 +53,9 @@ def test_children_share_the_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
 
 
 def test_the_folder_is_its_owners_and_has_no_secrets(claim: rendezvous.Claim) -> None:
-    """Folder and note are for the owner's eyes, and even there the password of a Redis is left out."""
-    found = cachefolder.make(claim, Settings(redis_url="redis://:hunter2@cache:6379/1", cache="suggest"))
+    """Folder and note are for the owner's eyes, and even there no password is in them."""
+    redis, broker = "redis://:hunter2@cache:6379/1", "amqp://shop:hunter2@queue"
+    found = cachefolder.make(claim, Settings(redis_url=redis, broker_url=broker, cache="suggest"))
     folder = Path(found[cachefolder.VARIABLE])
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     assert stat.S_IMODE((folder / cachefolder.NOTE).stat().st_mode) == 0o600

@@ -50,7 +50,7 @@ def of_import(event: GenerationImported) -> list[Decided]:
         return [Decided("preload", "off", event.why)]
     made = " ".join(filter(None, (_FRAMEWORKS.get(event.framework, event.framework), event.kind.upper())))
     return [
-        Decided("import", show_duration_roughly(event.seconds), f"{event.app}, {made}"),
+        Decided("import", show_duration_roughly(event.seconds), f"{event.app}, {made}".rstrip(", ")),
         Decided("preload", "on", f"imported once for all workers: {event.why}"),
     ]
 

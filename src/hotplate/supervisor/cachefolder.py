@@ -27,7 +27,7 @@ class CacheNote(msgspec.Struct, frozen=True, kw_only=True):
     """What an instance was started with, as far as it is about the cache; sizes in bytes, durations in seconds.
 
     Args:
-        settings: without the URL of a Redis.
+        settings: without the URLs of a Redis and a broker.
         redis: that URL without its password; "" for none.
         pid: of the master.
     """
@@ -47,7 +47,7 @@ def make(claim: Claim, settings: Settings) -> dict[str, str]:
         settings: of the instance.
     """
     folder = claim.cache
-    without = msgspec.structs.replace(settings, redis_url="")
+    without = msgspec.structs.replace(settings, redis_url="", broker_url="")
     note = CacheNote(settings=without, redis=hidden(settings.redis_url), pid=os.getpid())
     try:
         folder.mkdir(mode=0o700, exist_ok=True)

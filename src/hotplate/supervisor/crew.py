@@ -28,7 +28,8 @@ from hotplate.settings import SETTINGS, folder
 from hotplate.supervisor import inherit, tasked, worker
 from hotplate.supervisor.channel import Channel, Closed
 from hotplate.supervisor.job import Job
-from hotplate.supervisor.messages import Beat, Drain, Drained, FromWorker, Ready, ToWorker, Warmed
+from hotplate.supervisor.messages import Beat, Drain, Drained, FromWorker, Outgrown, Ready, ToWorker, Warmed
+from hotplate.supervisor.recycle import Recycling
 from hotplate.supervisor.tally import Tally
 
 if TYPE_CHECKING:
@@ -115,6 +116,7 @@ class Talk:
         self._said = False  # that it is ready, which comes before all else
         self._sampled = 0.0
         self._running = 0
+        self._recycling = Recycling(0, job.settings.task_memory, job.birth.serial, "task_memory")
         self._left = False
         self._room = select.poll()
         self._room.register(line.fileno(), select.POLLOUT)
@@ -163,10 +165,13 @@ class Talk:
     def _beat(self, counts: Tally | None, processes: tuple[int, ...]) -> None:
         if not self._said or not self._room.poll(0):
             return
-        now, size = time.monotonic(), 0
+        now, size, outgrown = time.monotonic(), 0, ""
         if now - self._sampled >= _SAMPLE:
             self._sampled, size = now, _private(processes)
+            outgrown = self._recycling.due(0, _private(()))
         with suppress(Closed):
+            if outgrown:
+                self._line.send(Outgrown(outgrown))
             self._line.send(Beat(Traffic(), size, counts))
 
     def _listen(self) -> None:

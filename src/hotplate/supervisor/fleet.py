@@ -80,6 +80,12 @@ class Fleet:
         """All slots, those of the crew too."""
         return [*self.slots, *self.crew]
 
+    @property
+    def size(self) -> str:
+        """How large it is, for systemd's status line."""
+        crew = " and ".join(slot.role for slot in self.crew)
+        return ", ".join(filter(None, [f"{len(self.slots)} workers" if self.slots else "", crew]))
+
     # Seats
 
     def seat(self, slot: Slot, worker: WorkerLink) -> None:

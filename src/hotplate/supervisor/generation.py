@@ -143,7 +143,7 @@ class _Generation:
     def _import(self, target: Target) -> Preloaded:
         before = forksafety.observe()
         with forksafety.recording_starts() as started:
-            app, release = releasing.loaded(target, self._cwd, self._settings.release)
+            app, release = releasing.loaded(target, self._cwd, self._settings)
         for warning in app.warnings:
             _log.warning("%s", warning)
         tasks = tasked.look(app)
@@ -164,7 +164,8 @@ class _Generation:
             reason = "preload is off" if self._settings.preload == "off" else "it is not safe to fork"
             return Imported(title, "", "", seconds, preloaded=False, why=f"each worker imports it: {reason}")
         why = f"preload is on, despite {'; '.join(preloaded.doubts)}" if preloaded.doubts else "safe to fork"
-        told = Imported(title, app.kind, app.framework or "", seconds, preloaded=True, why=why)
+        kind = app.kind if releasing.is_of_the_web(app) else ""
+        told = Imported(title, kind, app.framework or "", seconds, preloaded=True, why=why)
         tasks = tasked.told(preloaded.found)
         return msgspec.structs.replace(told, release=release.text, release_why=release.why, tasks=tasks)
 

@@ -138,7 +138,7 @@ class Master:
         self._started.set()
         self._reporter.started = True
         self._emit(self._begun(time.monotonic() - self._began))
-        self._notifier.ready(f"{len(self._fleet.slots)} workers")
+        self._notifier.ready(self._fleet.size)
         pulse = Pulse(self._fleet, self._notifier, self._idle)
         await self._unless_ended(pulse.beat())
 

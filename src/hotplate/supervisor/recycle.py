@@ -20,6 +20,7 @@ class Recycling:
         max_requests: requests after which it is time; 0 is never.
         max_memory: private bytes above which it is time; 0 is never.
         seed: the worker's serial number, which makes its share of the jitter.
+        setting: what the limit of memory is called.
 
     Example:
         >>> recycling = Recycling(max_requests=0, max_memory=100 * 1024 * 1024, seed=1)
@@ -27,11 +28,12 @@ class Recycling:
         ('', 'its private memory is 130 MiB, above the limit of 100 MiB (max_memory)')
     """
 
-    def __init__(self, max_requests: int, max_memory: int, seed: int) -> None:
+    def __init__(self, max_requests: int, max_memory: int, seed: int, setting: str = "max_memory") -> None:
         spread = int(max_requests * _JITTER)
         shift = random.Random(seed).randint(-spread, spread)  # noqa: S311  spreads load, guards nothing
         self.max_requests = max_requests and max(1, max_requests + shift)
         self.max_memory = max_memory
+        self.setting = setting
         self._above = 0
         self._said = False
 
@@ -53,6 +55,6 @@ class Recycling:
             self._said = True
             return (
                 f"its private memory is {private // _MIB} MiB, above the limit of {self.max_memory // _MIB} MiB"
-                " (max_memory)"
+                f" ({self.setting})"
             )
         return ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -10,31 +11,63 @@ from hotplate.apps import fingerprint, load
 from hotplate.apps.fingerprint import Release
 from hotplate.apps.load import LoadedApp
 from hotplate.apps.target import Target, locate
+from hotplate.errors import ExitCode, HotplateError
 from hotplate.settings import SETTINGS, Settings
 
 RELEASE = "HOTPLATE_CACHE_RELEASE"  # as hotplate.cache.service reads it
 _SHARED = ("name", "cache_size", "cache_memory", "cache_wait", "redis_url", "redis_timeout")
 
 
-def loaded(target: Target, cwd: Path, asked: str) -> tuple[LoadedApp, Release]:
+def loaded(target: Target, cwd: Path, settings: Settings) -> tuple[LoadedApp, Release]:
     """Import the app, and say which release of it that is.
 
     Args:
         target: what to load.
         cwd: folder in which it is looked for.
-        asked: the release as the user calls it; "" for its fingerprint.
+        settings: `release` as the user calls it, else its fingerprint is taken; and what the app is wanted for.
 
     Raises:
         HotplateError: see `hotplate.apps.load.load`.
     """
+    asked = settings.release
     if asked:
         nothing = fingerprint.Fingerprint("", 0)
-        return load.load(target, cwd), fingerprint.release(nothing, nothing, asked)
+        return _load(target, cwd, settings), fingerprint.release(nothing, nothing, asked)
     spot, what = locate(target, cwd), str(target)
     before = fingerprint.take(spot, what=what)
-    app = load.load(target, cwd)
+    app = _load(target, cwd, settings)
     # Files that change meanwhile make neither the old version nor the new one.
     return app, fingerprint.release(before, fingerprint.take(spot, what=what))
+
+
+def _load(target: Target, cwd: Path, settings: Settings) -> LoadedApp:
+    """Load the app; on a machine for tasks a module that has a Celery app, and none of the web, will do."""
+    try:
+        return load.load(target, cwd)
+    except HotplateError as error:
+        module = sys.modules.get(locate(target, cwd).module)
+        is_there = module is not None and (not target.attribute or _has(module, target.attribute))
+        if settings.only != "tasks" or error.code is not ExitCode.ATTRIBUTE_MISSING or module is None or not is_there:
+            raise
+    return LoadedApp(_serves_nobody, str(target), "wsgi", None, "", module.__name__, ())
+
+
+def is_of_the_web(app: LoadedApp) -> bool:
+    """Whether there is an app of the web, and not only one of Celery."""
+    return app.app is not _serves_nobody
+
+
+def _has(thing: object, attribute: str) -> bool:
+    for word in attribute.split("."):
+        if not hasattr(thing, word):
+            return False
+        thing = getattr(thing, word)
+    return True
+
+
+def _serves_nobody(_environ: object, _start_response: object) -> list[bytes]:
+    """Stand in for an app of the web where there is none, and no listener either."""
+    return []
 
 
 def hand_on(settings: Settings, release: Release | None) -> None:

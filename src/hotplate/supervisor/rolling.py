@@ -69,7 +69,7 @@ class Reloader:
                 raise failed from None
             finally:
                 fleet.reloading = False
-                self._notifier.ready(f"{len(fleet.slots)} workers")
+                self._notifier.ready(fleet.size)
                 if fleet.generation and fleet.generation.gone:
                     fleet.generation_lost(fleet.generation)
             took = asyncio.get_running_loop().time() - began

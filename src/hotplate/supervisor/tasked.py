@@ -37,12 +37,20 @@ def look(app: LoadedApp) -> Found | None:
     """
     if "celery" not in sys.modules:
         return None
-    from hotplate.tasks import found
+    from hotplate.tasks import found, place
 
     seen = found.find(app.app, [sys.modules[name] for name in (app.module,) if name in sys.modules])
     if seen is None:
         return None
-    return found.complete(seen, os.environ)
+    seen = found.complete(seen, os.environ)
+    # Celery takes an app for the current one only in the thread that made it; views run in others, where `shared_task`
+    # would mean an app that Celery makes up, with RabbitMQ on this machine as its broker.
+    if sys.modules["celery._state"].default_app is None:
+        seen.app.set_default()
+    # What the app starts elsewhere, such as a script in another folder, is to find the same file.
+    with suppress(HotplateError):
+        os.environ.setdefault(place.VARIABLE, str(place.folder(os.environ)))
+    return seen
 
 
 def prepare(found: Found) -> None:

@@ -76,7 +76,7 @@ def equipped(job: Job) -> Job:
     releasing.hand_on(job.settings, job.release)
     if job.app is not None:
         return job
-    app, release = releasing.loaded(job.target, job.cwd, job.settings.release)
+    app, release = releasing.loaded(job.target, job.cwd, job.settings)
     releasing.hand_on(job.settings, release)
     return job._replace(app=app, release=release, found=tasked.look(app))
 

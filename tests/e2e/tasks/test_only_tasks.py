@@ -22,13 +22,13 @@ pytestmark = pytest.mark.process
 
 
 @contextmanager
-def tasks_only(folder: Path, source: str = APP, *flags: str) -> Iterator[Shop]:
+def tasks_only(folder: Path, source: str = APP, *flags: str, target: str = "app:app") -> Iterator[Shop]:
     """Run the tasks of an app, and nothing else."""
     (folder / "app.py").write_text(source)
     variables = {"PWD": str(folder), "HOTPLATE_TASKS_DIR": str(folder / "tasks"), "REDIS_URL": ""}
     with (folder / "log").open("ab") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "hotplate", "tasks", "run", "app:app", "--task-workers", "1", *flags],
+            [sys.executable, "-m", "hotplate", "tasks", "run", target, "--task-workers", "1", *flags],
             cwd=folder,
             env=environment(variables),
             stdout=log,
