@@ -130,8 +130,6 @@ def send(app: App, order: Order, publish: Callable[[], Result]) -> Result:
     while True:
         try:
             return publish()
-        except HotplateError:
-            raise
         except OperationalError as problem:
             if time.monotonic() < until:
                 time.sleep(_PAUSES[min(attempt, len(_PAUSES) - 1)])
@@ -150,6 +148,9 @@ def unreachable(app: App, name: str, problem: BaseException) -> BrokerUnreachabl
         name: of the task.
         problem: what came of it.
     """
+    if isinstance(problem, HotplateError):  # it has the words already
+        cause = f"cannot {problem.attempted}: {problem.cause}"
+        return BrokerUnreachable(f"send {name}", cause, problem.remedy, code=problem.code, detail=problem.detail)
     broker = app.broker()
     said = _clean(str(problem), broker.url) or type(problem).__name__
     return BrokerUnreachable(

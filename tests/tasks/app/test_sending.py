@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -76,6 +77,26 @@ def test_both_kinds_of_handler_catch_it(make: Make, nobody: str) -> None:
     for kind in (HotplateError, OperationalError):
         with pytest.raises(kind):
             call()
+
+
+def test_a_folder_that_cannot_be_written_to(make: Make, tmp_path: Path) -> None:
+    """The embedded broker's own words, in the same error as a server's; or the task runs at once, if that was asked."""
+    (tmp_path / "file").write_text("")
+    url = f"hotplate:///{tmp_path / 'file' / 'tasks.sqlite'}"
+    with pytest.raises(BrokerUnreachable, match=r"tasks\.sqlite") as failed:
+        _calls(make(broker_url=url))[0]()
+    assert "send tests.tasks.app" in str(failed.value)
+    assert _calls(make(broker_url=url, without_broker="run"))[0]().get() == 3
+
+
+@pytest.mark.redis
+def test_a_web_worker_subscribes_to_nothing_it_does_not_wait_for(make: Make, redis_url: str) -> None:
+    """Celery would subscribe to the result of every task that is sent, and stay subscribed."""
+    app = make(result_backend=redis_url)
+    result = _calls(app)[0]()
+    assert not app.backend.result_consumer.subscribed_to
+    app.backend.store_result(result.id, 3, "SUCCESS")
+    assert result.get(timeout=60) == 3
 
 
 def test_a_password_in_the_drivers_words_is_hidden(make: Make) -> None:
