@@ -13,6 +13,7 @@ from celery.beat import BeatLazyFunc
 
 import hotplate.tasks  # noqa: F401 - makes the embedded broker known
 from hotplate.tasks.beat.serve import serve
+from hotplate.tasks.redis import configure
 
 QUEUE = "ticks"
 
@@ -23,6 +24,8 @@ def site(broker: str, seconds: float = 0.2) -> Celery:
     app.conf.update(task_default_queue=QUEUE, result_backend="disabled://", broker_connection_timeout=2)
     if broker.startswith("amqp"):
         app.conf.broker_transport_options = {"confirm_publish": True}
+    if broker.startswith("redis"):
+        configure(app.conf)
     said: dict[str, Any] = {"pid": BeatLazyFunc(os.getpid), "at": BeatLazyFunc(time.monotonic)}
     app.conf.beat_schedule = {
         "tick": {"task": "tick", "schedule": timedelta(seconds=seconds), "kwargs": said},
