@@ -7,7 +7,7 @@ import random
 import pytest
 
 from tests.support.waiting import wait_until
-from tests.tasks.brokers.bench import Bench, fresh, runs
+from tests.tasks.brokers.bench import MODULE, Bench, fresh, runs
 from tests.tasks.brokers.judging import twice_for_no_reason
 
 pytestmark = pytest.mark.process
@@ -30,6 +30,19 @@ def test_a_killed_worker_loses_nothing(at: Bench) -> None:
     assert at.worker() != main
     at.wait("done", running + waiting)
     assert [at.seen("began", which) for which in running + waiting] == [2, 2, 1, 1, 1]
+
+
+def test_a_killed_worker_loses_no_task_that_waits_for_its_time(at: Bench) -> None:
+    """A task with a countdown that a worker held when it was killed runs when its time has come, once."""
+    main = at.worker()
+    late, soon = fresh(2)
+    at.client.send_task(f"{MODULE}.do", (late,), countdown=1.0)
+    at.send("do", soon)
+    at.wait("done", [soon])
+    at.kill(main)
+    at.worker()
+    at.wait("done", [late])
+    assert at.seen("began", late) == 1
 
 
 def test_a_killed_worker_does_not_leave_tasks_running(at: Bench) -> None:
