@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from celery.exceptions import NotRegistered, WorkerLostError
+from celery.exceptions import NotRegistered, TimeLimitExceeded, WorkerLostError
 
 from hotplate.tasks.app import Application
 from hotplate.tasks.worker import parking
@@ -119,6 +119,30 @@ def test_a_failed_task_is_parked(serve: Serve, client: Application, folder: Path
     wait_until(lambda: len(notes(folder, "f")) == 6, what="it was tried three times more")
     (message,) = wait_for_parked(client)
     assert message.headers["id"] == sent.id
+
+
+def test_out_of_time(serve: Serve, client: Application, folder: Path) -> None:
+    """A task that takes too long fails once, and is parked."""
+    worker = serve()
+    sent = client.send_task(f"{CHORES}.hold", ("long",), time_limit=1)
+    with pytest.raises(TimeLimitExceeded):
+        sent.get(timeout=DEADLINE)
+    (message,) = wait_for_parked(client)
+    assert message.headers[parking.HEADER]["reason"] == "failed"
+    assert client.send_task(f"{CHORES}.add", (1, 2)).get(timeout=DEADLINE) == 3
+    worker.counts(succeeded=1, failed=1, parked=1)
+
+
+def test_cancelled(serve: Serve, client: Application, folder: Path) -> None:
+    """A task that is revoked while it runs is neither run again nor parked."""
+    worker = serve()
+    sent = client.send_task(f"{CHORES}.hold", ("long",))
+    wait_until(lambda: notes(folder, "long.began"), what="the task runs")
+    sent.revoke(terminate=True)
+    wait_until(lambda: client.AsyncResult(sent.id).state == "REVOKED", what="it is revoked")
+    assert client.send_task(f"{CHORES}.add", (1, 2)).get(timeout=DEADLINE) == 3
+    assert worker.counts(succeeded=1)["parked"] == 0
+    assert len(notes(folder, "long.began")) == 1
 
 
 def test_an_unknown_task_waits_for_who_knows_it(serve: Serve, client: Application, folder: Path) -> None:

@@ -6,7 +6,7 @@ import logging
 import time
 import warnings
 from contextlib import suppress
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from celery import signals
 from celery.exceptions import CPendingDeprecationWarning, NotRegistered
@@ -22,6 +22,7 @@ from hotplate.tasks.worker.loose import Connection, Message
 _log = logging.getLogger("hotplate.tasks")
 
 _FIRST, _STEP, _LONGEST = 0.2, 0.4, 5.0  # seconds between two attempts to connect
+_MOST: Final = 1000  # messages that are kept until they are given back, besides those that run
 _SAY_AGAIN: Final = 60.0  # seconds between two lines that say the broker is away
 
 
@@ -85,11 +86,24 @@ class Waits(CeleryConsumer):
             _log.warning("Waiting for the broker %s: %s", describe(self.app).shown, problem)
 
 
+class _Held(NamedTuple):
+    """A message that is given back later.
+
+    Args:
+        entry: of the timer.
+        roomy: whether a place was made for it.
+    """
+
+    entry: Any
+    roomy: bool
+
+
 class Consumer(Waits):
     """The consumer of Hotplate's apps: what it cannot run is given back, then parked."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:  # noqa: ANN401  Celery's
-        self._held: dict[str, Any] = {}
+        self._held: dict[str, _Held] = {}
+        self._missed: set[str] = set()
         super().__init__(*arguments, **options)
 
     def on_ready(self) -> None:
@@ -103,9 +117,9 @@ class Consumer(Waits):
         name = parking.name(message)
         if given_back < attempts.limit(self.app):
             pause = attempts.pause(self.app, given_back)
-            _log.warning("No task %s here; it is given back in %g s", name, pause)
-            # As Celery does with tasks that wait for their time: they take no place among those that run.
-            self.qos.increment_eventually()
+            if name not in self._missed and len(self._missed) < _MOST:
+                self._missed.add(name)
+                _log.warning("No task %s here; each is given back after a while, this one in %g s", name, pause)
             self._later(pause, message, given_back + 1)
             return
         if self._lay_aside(message, "unknown", f"no worker knows {name}; its module may not be imported"):
@@ -136,8 +150,8 @@ class Consumer(Waits):
 
     def on_close(self) -> None:
         """Forget what was to be given back: it comes back by itself, since the connection it came by is gone."""
-        for entry in self._held.values():
-            self.timer.cancel(entry)
+        for held in self._held.values():
+            self.timer.cancel(held.entry)
         self._held.clear()
         super().on_close()
 
@@ -150,18 +164,23 @@ class Consumer(Waits):
             parking.park(self.app, message, reason, detail)
         except OperationalError as error:
             _log.warning("Cannot park %s, trying again: %s", parking.name(message), error)
-            self.qos.increment_eventually()
             self._later(_LONGEST, message, attempts.number(message.headers, parking.UNKNOWN))
             return False
         message.ack_log_error(_log, self.connection_errors)
         return True
 
     def _later(self, pause: float, message: Message, given_back: int) -> None:
+        # As Celery does with tasks that wait for their time: they take no place among those that run. A flood of them
+        # does, in the end, since each takes memory.
+        roomy = len(self._held) < _MOST
+        if roomy:
+            self.qos.increment_eventually()
         tag = str(message.delivery_tag)
-        self._held[tag] = self.timer.call_after(pause, self._give_back, (tag, message, given_back))
+        self._held[tag] = _Held(self.timer.call_after(pause, self._give_back, (tag, message, given_back)), roomy)
 
     def _give_back(self, tag: str, message: Message, given_back: int) -> None:
-        del self._held[tag]
+        if self._held.pop(tag).roomy:
+            self.qos.decrement_eventually()
         try:
             origin = parking.origin(self.app, message)
             parking.publish(self.app, message, origin, {parking.UNKNOWN: given_back})
@@ -169,7 +188,6 @@ class Consumer(Waits):
             _log.warning("Cannot give %s back, trying again: %s", parking.name(message), error)
             self._later(_LONGEST, message, given_back)
             return
-        self.qos.decrement_eventually()
         message.ack_log_error(_log, self.connection_errors)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any, Final, Literal
 
@@ -220,7 +221,14 @@ def listen() -> None:
 
 
 def _adding(event: Event) -> Callable[..., None]:
-    def add(**_: object) -> None:
+    # Celery tells twice of a task that ran out of time.
+    latest: deque[object] = deque(maxlen=100)
+
+    def add(task_id: object = None, **_: object) -> None:
+        if event == "failed":
+            if task_id in latest:
+                return
+            latest.append(task_id)
         COUNTER.add(event)
 
     return add

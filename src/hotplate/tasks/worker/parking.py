@@ -84,7 +84,9 @@ def park(app: Celery, message: Message, reason: Reason, detail: str, clock: Call
     publish(app, message, queue(), {HEADER: msgspec.to_builtins(parked)}, priority=0)
     if counting.COUNTER.parked() % _TRIM_EVERY == 0:
         trim(app)
-    _log.warning("Parked %s %s: %s", name(message), message.headers.get("id", ""), parked.detail)
+    # Of a failure Celery has logged the traceback.
+    level = logging.INFO if reason == "failed" else logging.WARNING
+    _log.log(level, "Parked %s %s: %s", name(message), message.headers.get("id", ""), parked.detail)
 
 
 def again(app: Celery, message: Message) -> str:

@@ -41,6 +41,7 @@ class Telling(AsynPool):
     """Tells the counter."""
 
     Worker = Child
+    on_timeout_set: Any
 
     def on_job_ready(self, job: Any, i: Any, obj: tuple[bool, Any], inqW_fd: int) -> None:  # noqa: ANN401, N803  billiard's
         """Count what became of a task."""
@@ -58,6 +59,20 @@ class Telling(AsynPool):
         """Count a process that died while it ran a task."""
         counting.COUNTER.lost()
         super().on_job_process_lost(job, pid, exitcode)
+
+    def _create_timelimit_handlers(self, hub: Any) -> None:  # noqa: ANN401  Celery's
+        """Have a task's hard limit hold where the soft one, which may be everybody's, would come later.
+
+        Celery looks at the hard limit when the soft one is over: `time_limit=10` with a default of an hour would be an
+        hour.
+        """
+        super()._create_timelimit_handlers(hub)
+        limit = self.on_timeout_set
+
+        def on_timeout_set(job: Any, soft: float | None, hard: float | None) -> None:  # noqa: ANN401  billiard's
+            limit(job, None if soft and hard and soft >= hard else soft, hard)
+
+        self.on_timeout_set = on_timeout_set
 
     def _event_process_exit(self, hub: Any, proc: Any) -> None:  # noqa: ANN401  Celery's
         """Look again soon: the process has closed its end, and may not have ended yet.
