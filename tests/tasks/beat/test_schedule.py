@@ -246,7 +246,9 @@ class EverySeventh(BaseSchedule):
         return schedstate(left <= 0, max(left, 0) or 7)
 
 
-@pytest.mark.parametrize("plan", [EverySeventh(), schedule(timedelta(seconds=7)), 7, 7.0], ids=str)
+@pytest.mark.parametrize(
+    "plan", [EverySeventh(), schedule(timedelta(seconds=7)), 7, 7.0], ids=["own", "schedule", "int", "float"]
+)
 def test_schedules_of_any_kind(plan: Any) -> None:
     """Whatever Celery takes as a schedule is one here, the user's own included."""
     world = World(own=plan)

@@ -169,6 +169,11 @@ class Backend(BaseBackend):
 
     # ---- waiting
 
+    @property
+    def watching(self) -> Watching:
+        """Who waits for which results: `with backend.watching.watch([task]) as watch: watch.wait(1.0)`."""
+        return self._watching
+
     def wait_for(
         self,
         task_id: str,

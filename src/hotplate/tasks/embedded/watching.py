@@ -48,7 +48,10 @@ class Watching:
 
     @contextmanager
     def watch(self, tasks: Sequence[str]) -> Iterator[Watch]:
-        """Begin to wait for one task, or for many; look at their results after this and before each wait."""
+        """Begin to wait for news of one task, or of all, where the sequence names none or many.
+
+        Look at the results after this, and before each wait. Progress is news, too.
+        """
         name = f"{_key(tasks[0]) if len(tasks) == 1 else _ANY}-{os.getpid()}-{get_native_id()}-{next(_numbers)}"
         with closing(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)) as ear:
             try:
