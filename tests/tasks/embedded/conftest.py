@@ -2,12 +2,13 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from kombu.connection import Connection
 
 from hotplate.tasks.embedded import file, register, url
 from hotplate.tasks.embedded.file import Store
+from tests.tasks.embedded.kombus import Connection
 
 register()
 
@@ -27,7 +28,7 @@ def store(path: Path) -> Iterator[Store]:
 
 
 @pytest.fixture
-def connection(path: Path) -> Iterator[Connection]:
+def connection(path: Path) -> Iterator[Any]:
     """A kombu connection to it, without an event loop."""
-    with Connection(url(path)) as connection:  # type: ignore[no-untyped-call]  # kombu has no types
+    with Connection(url(path)) as connection:
         yield connection

@@ -13,7 +13,7 @@ from kombu.exceptions import OperationalError
 from hotplate.errors import HotplateError
 from hotplate.tasks.embedded import file, opening, schema
 from hotplate.tasks.embedded.file import Store
-from hotplate.tasks.embedded.problems import FileBusyError, FileUnusableError
+from hotplate.tasks.embedded.problems import FileBusyError, FileUnusableError, ForeignFileError
 from tests.tasks.embedded import children
 
 
@@ -191,7 +191,7 @@ def test_another_programs_file_is_left_alone(path: Path) -> None:
     path.parent.mkdir()
     with closing(sqlite3.connect(path)) as other:
         other.execute("CREATE TABLE customers (name)")
-    with pytest.raises(FileUnusableError, match="another program's"):
+    with pytest.raises(ForeignFileError, match="another program's"):
         file.open(path).set_meta("a", "b")
     with closing(sqlite3.connect(path)) as other:
         assert other.execute("SELECT name FROM sqlite_master").fetchall() == [("customers",)]
@@ -203,7 +203,7 @@ def test_a_later_layout_is_not_guessed_at(store: Store) -> None:
     store.close()
     with closing(sqlite3.connect(store.path)) as other:
         other.execute(f"PRAGMA user_version = {schema.VERSION + 1}")
-    with pytest.raises(FileUnusableError, match="later Hotplate"):
+    with pytest.raises(ForeignFileError, match="later Hotplate"):
         store.get_meta("a")
 
 
@@ -211,7 +211,7 @@ def test_two_applications_on_one_file_are_both_named(store: Store) -> None:
     """The second one is refused unless the URL says that they share it."""
     store.claim("shop")
     store.claim("shop")
-    with pytest.raises(FileUnusableError, match=r"for blog: it is shop's") as refused:
+    with pytest.raises(ForeignFileError, match=r"for blog: it is shop's") as refused:
         store.claim("blog")
     assert "?shared=yes" in refused.value.remedy
     store.claim("blog", shared=True)

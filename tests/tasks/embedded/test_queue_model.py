@@ -39,6 +39,7 @@ class QueueMachine(RuleBasedStateMachine):
         self.sent = 0
 
     def teardown(self) -> None:
+        """Leaves nothing behind."""
         self.store.close()
         self.folder.cleanup()
 
@@ -53,6 +54,7 @@ class QueueMachine(RuleBasedStateMachine):
 
     @rule(queue=st.sampled_from(QUEUES), priority=st.integers(0, 9), delay=st.none() | st.integers(1, 50))
     def put(self, queue: str, priority: int, delay: int | None) -> None:
+        """Sends, for now or for later."""
         payload, self.sent = str(self.sent).encode(), self.sent + 1
         due = None if delay is None else self.now + delay
         with self.store.write() as writing:
@@ -61,6 +63,7 @@ class QueueMachine(RuleBasedStateMachine):
 
     @rule(seconds=st.integers(-20, 40))
     def set_the_clock(self, seconds: int) -> None:
+        """Lets time pass, or sets it back."""
         self.now += seconds
 
     @rule(
@@ -69,6 +72,7 @@ class QueueMachine(RuleBasedStateMachine):
         owner=st.sampled_from(OWNERS),
     )
     def take(self, queues: list[str], limit: int, owner: int) -> None:
+        """Takes what comes first, of every queue in turn."""
         with self.store.write() as writing:
             messages.promote(writing, self.now)
             # What has been due once stays ready, however far back the clock is set then.
@@ -78,14 +82,15 @@ class QueueMachine(RuleBasedStateMachine):
             taken = messages.take(writing, queues, limit, owner)
         heads = [self.ready(queue)[:limit] for queue in queues]
         fair = [head[turn] for turn in range(limit) for head in heads if turn < len(head)][:limit]
-        assert [one.payload for one in taken] == fair
-        for one in taken:
-            assert one.redelivered == self.known[one.payload].redelivered
-            self.known[one.payload] = self.known[one.payload]._replace(owner=owner)
+        assert [mine.payload for mine in taken] == fair
+        for mine in taken:
+            assert mine.redelivered == self.known[mine.payload].redelivered
+            self.known[mine.payload] = self.known[mine.payload]._replace(owner=owner)
 
     @precondition(lambda self: any(one.owner for one in self.known.values()))
     @rule(data=st.data(), kind=st.sampled_from(["done", "unseen", "back"]), owner=st.sampled_from(OWNERS))
     def settle(self, data: st.DataObject, kind: str, owner: int) -> None:
+        """Acknowledges, or gives back, as an owner or as somebody else."""
         payload = data.draw(st.sampled_from([name for name, one in self.known.items() if one.owner]))
         one = self.known[payload]
         with self.store.write() as writing:
@@ -102,6 +107,7 @@ class QueueMachine(RuleBasedStateMachine):
 
     @rule(owner=st.sampled_from(OWNERS))
     def die(self, owner: int) -> None:
+        """Gives back all of an owner's."""
         with self.store.write() as writing:
             count = messages.give_back_all(writing, owner)
         mine = [payload for payload, one in self.known.items() if one.owner == owner]
@@ -111,6 +117,7 @@ class QueueMachine(RuleBasedStateMachine):
 
     @rule(queue=st.sampled_from(QUEUES))
     def purge(self, queue: str) -> None:
+        """Removes what nobody has taken."""
         with self.store.write() as writing:
             count = messages.purge(writing, queue)
         gone = [payload for payload, one in self.known.items() if one.queue == queue and one.owner is None]
@@ -120,6 +127,7 @@ class QueueMachine(RuleBasedStateMachine):
 
     @invariant()
     def everything_is_there_once(self) -> None:
+        """Each message is in exactly one state."""
         counts = self.store.counts()
         for queue in QUEUES:
             mine = [one for one in self.known.values() if one.queue == queue]
@@ -132,6 +140,7 @@ class QueueMachine(RuleBasedStateMachine):
 
     @invariant()
     def the_next_due_one_is_known(self) -> None:
+        """The first of the delayed ones is what the next alarm is set for."""
         with self.store.read() as reading:
             due = messages.next_due(reading)
         assert due == min((one.due for one in self.known.values() if one.due is not None), default=None)

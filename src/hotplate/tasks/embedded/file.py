@@ -41,6 +41,7 @@ class Store:
         self.generation = 0
         """How many different files have been at this path: whoever wrote itself into the last one does so again."""
         self._name = str(path)
+        self._folder = str(path.parent)
         self._lock = threading.RLock()
         self._depth = 0
         self._connection: sqlite3.Connection | None = None
@@ -58,19 +59,19 @@ class Store:
         """Give a transaction that is committed at the end, rolled back if the block raises; others then hear of it.
 
         Args:
-            keep_free: bytes that must stay free on the disk, so that those who make room can still write.
+            keep_free: bytes that must stay free, on the disk or in the file, so that those who make room can write.
 
         Raises:
             BrokerFileError: no room, no access, damaged, or kept by another process for seconds. Nothing is written.
         """
         with self._lock:
             writing = Writing(self._opened(), self._name)
-            if keep_free:
-                self._check_room(keep_free)
             self._depth += 1
             try:
                 with self._translated():
                     writing.begin()
+                    if keep_free:
+                        self._check_room(writing, keep_free)
                     yield writing
                     listeners = writing.commit()
             except BaseException as problem:
@@ -157,7 +158,7 @@ class Store:
             shared: it may be another one's as well.
 
         Raises:
-            FileUnusableError: it is another application's.
+            ForeignFileError: it is another application's.
         """
         with self.write() as writing:
             row = writing.execute("SELECT value FROM meta WHERE key = 'application'").fetchone()
@@ -231,9 +232,10 @@ class Store:
         self._connection = connection
         return connection
 
-    def _check_room(self, keep_free: int) -> None:
-        disk = os.statvfs(self.path.parent)
-        if disk.f_bavail * disk.f_frsize < keep_free:
+    def _check_room(self, writing: Writing, keep_free: int) -> None:
+        disk = os.statvfs(self._folder)
+        free = disk.f_bavail * disk.f_frsize
+        if free < keep_free and free + writing.room() < keep_free:
             raise problems.full(self.path, f"less than {keep_free // 2**20} MB are left")
 
     @contextmanager

@@ -18,7 +18,11 @@ class BrokerFileError(HotplateError, OperationalError):
 
 
 class FileUnusableError(BrokerFileError):
-    """It cannot be opened: missing rights, damaged, or not ours. Worth another try later, as a broker that is down."""
+    """It cannot be opened: missing rights, or damaged. Worth another try later, as a broker that is down."""
+
+
+class ForeignFileError(BrokerFileError):
+    """It is somebody else's: no later try will find it otherwise."""
 
 
 class DiskFullError(BrokerFileError):
@@ -105,9 +109,9 @@ def no_access(path: Path, cause: str) -> FileUnusableError:
     )
 
 
-def foreign(path: Path, what: str) -> FileUnusableError:
+def foreign(path: Path, what: str) -> ForeignFileError:
     """Return the error for a file that belongs to another program, or to a later Hotplate."""
-    return FileUnusableError(
+    return ForeignFileError(
         f"use the broker's file {path}",
         what,
         "Name another file: CELERY_BROKER_URL=hotplate:////path/tasks.sqlite, or HOTPLATE_TASKS_DIR=/path.",
@@ -115,9 +119,9 @@ def foreign(path: Path, what: str) -> FileUnusableError:
     )
 
 
-def another_application(path: Path, theirs: str, ours: str) -> FileUnusableError:
+def another_application(path: Path, theirs: str, ours: str) -> ForeignFileError:
     """Return the error for two applications that would take each other's messages."""
-    return FileUnusableError(
+    return ForeignFileError(
         f"use the broker's file {path} for {ours}",
         f"it is {theirs}'s, and each would take tasks that only the other knows",
         f"Give {ours} a file of its own (HOTPLATE_TASKS_DIR=/path), or add ?shared=yes to both brokers' URLs if their "

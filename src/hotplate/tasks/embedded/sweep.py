@@ -9,7 +9,7 @@ from hotplate.tasks.embedded import messages, routes
 from hotplate.tasks.embedded.file import Store
 
 _WORTH_IT = 512  # free pages (2 MB) that are kept for the next burst
-_AT_ONCE = 2048  # pages (8 MB) that one go gives back to the disk
+_AT_ONCE = 1024  # pages (4 MB, some milliseconds) that one go gives back to the disk
 
 
 def sweep(store: Store) -> int:
@@ -34,7 +34,8 @@ def tidy(store: Store) -> None:
         free = int(reading.execute("PRAGMA freelist_count").fetchone()[0])
     if free > _WORTH_IT:
         with store.write() as writing:
-            writing.execute(f"PRAGMA incremental_vacuum({min(_AT_ONCE, free - _WORTH_IT)})").fetchall()
+            for _ in range(min(_AT_ONCE, free - _WORTH_IT)):
+                writing.execute("PRAGMA incremental_vacuum(1)")  # sqlite3 steps a pragma without columns only once
 
 
 def _bury(store: Store, owner: int) -> int:

@@ -87,6 +87,11 @@ class Writing(Reading):
         """Call this if it is not."""
         self._undone.append(call)
 
+    def room(self) -> int:
+        """Return how many bytes of the file nobody uses any more."""
+        free, size = (self.execute(f"PRAGMA {what}").fetchone()[0] for what in ("freelist_count", "page_size"))
+        return int(free) * int(size)
+
     def begin(self) -> None:
         """Wait for one's turn, and keep everybody else from writing."""
         self._patiently("BEGIN IMMEDIATE")

@@ -82,6 +82,7 @@ class Transport(virtual.Transport):
 
         Raises:
             FileUnusableError: it cannot be.
+            ForeignFileError: it is another application's, or another program's.
             HotplateError: the URL makes no sense.
         """
         where = location(self._client.hostname)
