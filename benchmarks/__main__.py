@@ -15,7 +15,20 @@ from pathlib import Path
 import msgspec
 import psutil
 
-from benchmarks import balance, cache, cache_outage, cache_shared, memory, resilience, throughput, warmth
+from benchmarks import (
+    balance,
+    cache,
+    cache_outage,
+    cache_shared,
+    memory,
+    resilience,
+    tasks_cost,
+    tasks_kills,
+    tasks_rate,
+    tasks_web,
+    throughput,
+    warmth,
+)
 from benchmarks.processes import ROOT
 from benchmarks.rounds import Result, Row, Scenario
 
@@ -34,6 +47,11 @@ SCENARIOS = (
     Scenario("uncacheable", cache_shared.uncacheable),
     Scenario("stampede", cache_shared.stampede),
     Scenario("outage", cache_outage.outage),
+    Scenario("tasks-kills", tasks_kills.kills),
+    Scenario("tasks-rate", tasks_rate.rates),
+    Scenario("tasks-web", tasks_web.web),
+    Scenario("newsletter", tasks_cost.newsletter),
+    Scenario("tasks-memory", tasks_cost.memory),
 )
 _VERSIONS = (
     "hotplate",
@@ -46,6 +64,8 @@ _VERSIONS = (
     "Flask-Caching",
     "SQLAlchemy",
     "uvloop",
+    "celery",
+    "kombu",
 )
 RESULTS = ROOT / "benchmarks" / "results"
 

@@ -6,9 +6,11 @@ import os
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
+
+import psutil
 
 from benchmarks.processes import BIN, ROOT, Server, running
 
@@ -108,6 +110,18 @@ class Place:
     def bytes(self) -> int:
         """Return how much they have written so far."""
         return self.log.stat().st_size
+
+
+def task_processes(server: Server) -> list[psutil.Process]:
+    """Return the processes that run tasks for Hotplate, by what ps(1) shows of them."""
+    return [process for process in server.tree() if title(process).startswith("hotplate: task ")]
+
+
+def title(process: psutil.Process) -> str:
+    """Return what ps(1) shows of a process; "" if it has gone."""
+    with suppress(psutil.Error):
+        return " ".join(process.cmdline())
+    return ""
 
 
 def until(condition: Callable[[], object], server: Server | None = None, patience: float = _PATIENCE) -> bool:

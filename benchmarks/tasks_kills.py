@@ -19,9 +19,7 @@ from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import NamedTuple
 
-import psutil
-
-from benchmarks.chores import Place, Way, until
+from benchmarks.chores import Place, Way, task_processes, title, until
 from benchmarks.processes import BIN, Server
 from benchmarks.rounds import Result, Row
 
@@ -195,16 +193,10 @@ def _still(place: Place) -> Callable[[], bool]:
 
 
 def _task_processes(server: Server) -> list[tuple[str, int]]:
-    """Return the processes that run tasks, and the main one of which they are children, by what ps(1) shows of them."""
-    found = []
-    for process in server.tree():
-        with suppress(psutil.Error):
-            title = " ".join(process.cmdline())
-            if title.startswith("hotplate: task "):
-                found.append(("task process", process.pid))
-            elif title.startswith("hotplate: tasks "):
-                found.append(("tasks' main process", process.pid))
-    return found
+    """Return the processes that run tasks, and the main one of which they are children."""
+    mains = [process for process in server.tree() if title(process).startswith("hotplate: tasks ")]
+    found = [("tasks' main process", process.pid) for process in mains]
+    return found + [("task process", process.pid) for process in task_processes(server)]
 
 
 class Sender:
