@@ -7,6 +7,7 @@ task it was sending may be sent twice. That is told from a task that was sent on
 from __future__ import annotations
 
 import functools
+import math
 import os
 import random
 import signal
@@ -298,7 +299,7 @@ def _runs(lines: Sequence[str]) -> dict[str, list[Run]]:
 def _why_again(run: Run, deaths: dict[int, float]) -> str:
     """Say why a run was followed by another of the same message."""
     # A child outlives its main process by a moment, in which it may begin what it had been given.
-    kills = [deaths[pid] for pid in (run.pid, run.main) if deaths.get(pid, 0) >= run.began - OUTLIVES]
+    kills = [deaths[pid] for pid in (run.pid, run.main) if deaths.get(pid, -math.inf) >= run.began - OUTLIVES]
     if not kills:
         return "unexplained"
     if run.ended is None:
