@@ -68,9 +68,17 @@ class HotplateError(Exception):
         self.code = code
         self.detail = detail
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """Let it travel: pools of processes pickle what a job raises."""
+        return _again, (type(self), self.args), self.__dict__
+
     def __str__(self) -> str:
         """Return the one line; `detail` is not part of it."""
         return f"Cannot {self.attempted}: {self.cause}. {self.remedy}".rstrip()
+
+
+def _again(kind: type[HotplateError], args: tuple[str, ...]) -> HotplateError:
+    return kind.__new__(kind, *args)
 
 
 def _one_line(text: str) -> str:

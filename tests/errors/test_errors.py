@@ -1,5 +1,6 @@
 """The one line, and the exit codes."""
 
+import pickle
 import subprocess
 import sys
 
@@ -26,6 +27,13 @@ def test_detail_is_kept_as_it_is() -> None:
     problem = HotplateError("go", "it rains", "Wait.", code=ExitCode.FAILED, detail="a\n  b")
     assert problem.detail == "a\n  b"
     assert "a" not in str(problem).split()
+
+
+def test_it_travels() -> None:
+    """A pool of processes can hand it on, whole."""
+    problem = HotplateError("go", "it rains", "Wait.", code=ExitCode.USAGE, detail="a\n  b")
+    copy = pickle.loads(pickle.dumps(problem))  # noqa: S301  our own, a moment ago
+    assert (type(copy), str(copy), copy.code, copy.detail) == (HotplateError, str(problem), ExitCode.USAGE, "a\n  b")
 
 
 PROMISED = {

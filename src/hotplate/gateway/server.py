@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
+import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import NamedTuple
@@ -126,6 +127,9 @@ class Gateway:
         """Take no more connections, and have each answer close its own; what is queued is left to others."""
         self._plane.park()
         self.closing.all()
+        # Status pages of tasks go on for minutes, and their readers come back by themselves.
+        if (streams := sys.modules.get("hotplate.tasks.stream")) is not None:
+            streams.leave()
 
     async def drain(self, grace: float) -> int:
         """Having parked, finish what is there; returns how many requests had not ended in `grace` seconds.

@@ -96,7 +96,7 @@ class News:
     def _words(self) -> Iterator[None]:
         """Yield whenever there may be news, and every now and then."""
         backend = self._app.backend
-        watching = getattr(backend, "_watching", None)  # the embedded results', which are of this room
+        watching = getattr(backend, "watching", None)  # the embedded results', which are of this room
         if watching is not None:
             yield from _told_by_file(watching)
         elif hasattr(backend, "client") and hasattr(backend.client, "pubsub"):
