@@ -41,3 +41,24 @@ def test_a_broker_that_is_started_again_has_lost_nothing(at: Bench, end: str) ->
     at.renew()
     assert at.client.send_task(f"{MODULE}.add", (1, 2)).get(timeout=DEADLINE) == 3
     wait_until(lambda: not runs(producer), what="the producer has sent all")
+
+
+def test_a_broker_that_pauses_has_lost_nothing(at: Bench) -> None:
+    """While the broker does nothing, what runs goes on; afterwards everybody does, and nothing runs twice."""
+    main = at.worker()
+    running, waiting, later = fresh(2), fresh(5), fresh(5)
+    for which in running:
+        at.send("hold", which)
+    at.wait("began", running)
+    for which in waiting:
+        at.send("do", which)
+    with at.broker.frozen():
+        producer = at.producer(later)
+        at.wait("sending", later[:1])
+        for which in running:
+            at.open(which)
+        at.wait("done", running)
+    at.wait("done", waiting + later)
+    wait_until(lambda: not runs(producer), what="the producer has sent all")
+    assert at.worker() == main
+    assert twice_for_no_reason(at.lines()) == []

@@ -101,7 +101,8 @@ def test_who_stands_still_loses_what_it_took_and_runs_it_twice_at_most(side: Ope
     paused, other = side(), side()
     (first,) = paused.take()
     paused.look()
-    other.look(LOOKS)
+    other.listen()
+    other.look(LOOKS - 1)
     assert taken(client) == 1
     other.look()
     (second,) = other.take()
@@ -272,6 +273,29 @@ def test_a_full_redis_refuses_what_is_new_and_loses_nothing(side: Open, client: 
     finally:
         client.config_set("maxmemory", 0)
     assert (waiting(client), taken(client)) == (0, 0)
+
+
+def test_a_redis_that_throws_tasks_away_is_reported(
+    side: Open, client: redis.Redis, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whoever takes tasks from a Redis that evicts keys is told, with what to type."""
+    client.config_set("maxmemory", "1gb")
+    try:
+        side().look()
+        assert "maxmemory-policy" not in caplog.text
+        client.config_set("maxmemory-policy", "allkeys-lru")
+        side().look(2)
+    finally:
+        client.config_set("maxmemory-policy", "noeviction")
+        client.config_set("maxmemory", 0)
+    assert caplog.text.count("config set maxmemory-policy noeviction") == 1
+
+
+def test_dead_addresses_are_noticed(side: Open) -> None:
+    """No command waits for ever for a machine that is gone without a word, unless that is asked for."""
+    parameters = side().channel.client.connection_pool.connection_kwargs
+    assert (parameters["socket_timeout"], parameters["socket_connect_timeout"]) == (30, 5)
+    assert side(socket_timeout=7).channel.client.connection_pool.connection_kwargs["socket_timeout"] == 7
 
 
 def test_messages_of_kombus_own_producers_are_taken(side: Open, redis_url: str, client: redis.Redis) -> None:

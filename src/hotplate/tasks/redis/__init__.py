@@ -15,9 +15,6 @@ from hotplate.tasks.untyped import Conf, Value
 TRANSPORT = "hotplate.tasks.redis:Transport"
 SENTINEL = "hotplate.tasks.redis:SentinelTransport"
 
-# An address that stops answering is noticed, and a connection that a firewall has forgotten is found out.
-_OPTIONS = {"socket_connect_timeout": 5, "socket_timeout": 30, "socket_keepalive": True}
-
 
 def configure(conf: Conf, owner: str = "") -> None:
     """Make a Celery app whose broker is a Redis use this transport.
@@ -35,8 +32,8 @@ def configure(conf: Conf, owner: str = "") -> None:
         url = conf.broker_url or ""
         first = url if isinstance(url, str) else url[0]
         conf["broker_transport"] = SENTINEL if first.startswith("sentinel:") else TRANSPORT
-    named = {"hotplate_owner": owner} if owner else {}
-    conf["broker_transport_options"] = {**_OPTIONS, **(conf.get("broker_transport_options") or {}), **named}
+    if owner:
+        conf["broker_transport_options"] = {**(conf.get("broker_transport_options") or {}), "hotplate_owner": owner}
 
 
 def __getattr__(name: str) -> Value:

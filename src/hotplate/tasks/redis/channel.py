@@ -39,6 +39,10 @@ class Owned(_Mixin):
     """
 
     QoS = QoS
+    # A machine that is gone without a word is noticed; Kombu would wait for it for ever. Transport options win.
+    socket_connect_timeout = 5
+    socket_timeout = 30
+    socket_keepalive = True
 
     def __init__(self, connection: Value, *args: Value, **kwargs: Value) -> None:
         self._unrecorded: set[str] = set()
@@ -83,7 +87,9 @@ class Owned(_Mixin):
     def basic_consume(self, queue: str, no_ack: bool, *args: Value, **kwargs: Value) -> Value:  # noqa: FBT001  Kombu's signature
         """Consume from a queue; what needs no acknowledgement is not written down."""
         (self._unrecorded.add if no_ack else self._unrecorded.discard)(queue)
-        return super().basic_consume(queue, no_ack, *args, **kwargs)
+        consumer = super().basic_consume(queue, no_ack, *args, **kwargs)
+        self.connection.look(self)  # who begins need not wait for what a predecessor left
+        return consumer
 
     def basic_get(self, queue: str, no_ack: bool = False, **_: Value) -> Value:  # noqa: FBT001, FBT002  Kombu's signature
         """Take one message, or None."""

@@ -50,7 +50,7 @@ class Transport(_KombuTransport):
         if self._owner is None or self._owner.pid != os.getpid():
             options = self.client.transport_options if self.client else {}
             self._owner = Owner.new(options.get("hotplate_owner", ""))
-            self._watch = Watch(self._owner)
+            self._watch = None
         return self._owner
 
     def doubt(self, tag: str) -> None:
@@ -74,11 +74,14 @@ class Transport(_KombuTransport):
         self._is_known = True
         me = str(self.owner)
         with channel.conn_or_acquire() as client, _refusals_logged(channel):
+            if self._watch is None:
+                self._watch = Watch(self.owner)
+                _warn_of_eviction(client)
             QoS.tell(client)
             self._ask_after_doubtful(channel, client)
             told = iter(scripts.run(client, scripts.BEAT, [channel.key(scripts.OWNERS)], [me]))
             counts = {name.decode(): count.decode() for name, count in zip(told, told, strict=True)}
-            for name in self._watch.gone(counts, _mine()) if self._watch else ():
+            for name in self._watch.gone(counts, _mine()):
                 _release(channel, client, name, counts[name])
 
     def leave(self, channel: Value) -> None:
@@ -134,6 +137,18 @@ def _release(channel: Value, client: Value, name: str, said: str = "") -> None:
     if given and said:
         owner = Owner.parse(name)
         _log.warning("%d tasks go back to their queues: %s is gone", given, owner.shown if owner else name)
+
+
+def _warn_of_eviction(client: Value) -> None:
+    """Say so where Redis throws away what has not been read for long: tasks, for instance."""
+    memory = client.info("memory")
+    policy = memory.get("maxmemory_policy", "")
+    if memory.get("maxmemory") and str(policy).startswith("allkeys"):
+        _log.warning(
+            "Redis may throw tasks away when its memory is full (maxmemory-policy is %s). "
+            "Give tasks a Redis of their own, or type: redis-cli config set maxmemory-policy noeviction",
+            policy,
+        )
 
 
 def _mine() -> set[str]:
