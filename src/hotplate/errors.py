@@ -40,7 +40,7 @@ class ExitCode(IntEnum):
     NOT_RUNNING = 11, "No running instance was found for this folder and name."
     ALREADY_RUNNING = 12, "An instance with this name already runs in this folder."
     RELOAD_FAILED = 13, "The new version did not come up; the old one is still serving."
-    UNHEALTHY = 14, "The instance runs, but not every worker is warm and serving."
+    UNHEALTHY = 14, "The instance runs, but not every worker is warm and serving; or tasks wait that no worker takes."
     MISSING_EXTRA = 15, "The command needs a package that is not installed."
     INTERRUPTED = 130, "Stopped by Ctrl-C (SIGINT) before it was done."
 

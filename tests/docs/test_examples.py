@@ -27,7 +27,9 @@ import sys, urllib.request
 sys.stdout.write(urllib.request.urlopen(sys.argv[1]).read().decode())
 """
 # What the shell of whoever tests may have set, and would be heeded.
-_HEEDED = ("HOTPLATE_", "FLASK_", "PORT", "REDIS_URL", "WEB_CONCURRENCY", "NOTIFY_SOCKET", "LISTEN_", "PYTHON_CPU_")
+_HEEDED = (
+    "HOTPLATE_", "CELERY_", "FLASK_", "PORT", "REDIS_URL", "WEB_CONCURRENCY", "NOTIFY_SOCKET", "LISTEN_", "PYTHON_CPU_",
+)  # fmt: skip
 # A lone dash in a column is a figure that is not there yet.
 _NUMBER = re.compile(r"\d[\d.,]*(?: ?(?:ms|min|[sh]|[KMG]iB|B)\b)?|(?<= )-(?= |$)")
 _LABEL = re.compile(r"  ([A-Z][\w-]+) {2,}\S")
@@ -57,6 +59,7 @@ class Reader:
             "HOTPLATE_BIND": f":{port}",
             "HOTPLATE_WORKERS": "2",
             "XDG_RUNTIME_DIR": str(folder),
+            "XDG_STATE_HOME": str(folder),
         }
 
     def write(self, name: str, text: str) -> None:

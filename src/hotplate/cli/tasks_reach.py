@@ -92,7 +92,10 @@ def _environment(folder: Path, broker_url: str | None) -> dict[str, str]:
     environ = {**os.environ, "PWD": str(folder)}
     url = one_setting("broker_url", broker_url, os.environ, folder)
     tasks_dir = one_setting("tasks_dir", None, os.environ, folder)
-    named = {"CELERY_BROKER_URL": str(url or ""), "HOTPLATE_TASKS_DIR": str(tasks_dir or "")}
+    named = {
+        "CELERY_BROKER_URL": str(url or ""),
+        "HOTPLATE_TASKS_DIR": str(folder / str(tasks_dir)) if tasks_dir else "",
+    }
     return environ | {name: value for name, value in named.items() if value}
 
 

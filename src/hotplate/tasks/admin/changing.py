@@ -90,8 +90,6 @@ def retry(app: Value, broker: Broker, wanted: Wanted) -> Retried:
                 if entry.task.id not in ids:
                     continue
                 if entry.task.id not in done:
-                    # Whoever asks for it wants it now, with all its retries, however long ago it was to be done.
-                    entry.message.headers.update(retries=0, expires=None)
                     parking.again(app, entry.message)
                     done[entry.task.id] = entry.task
                 entry.remove()
