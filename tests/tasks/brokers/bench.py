@@ -16,6 +16,8 @@ from uuid import uuid4
 import psutil
 
 from hotplate.tasks.app import Application
+from hotplate.tasks.untyped import Result
+from hotplate.tasks.worker.parking import PARKED
 from tests.support.brokers import Broker
 from tests.support.waiting import wait_until
 from tests.tasks.brokers.judging import CONCURRENCY
@@ -59,9 +61,17 @@ class Bench:
         wait_until((self.folder / f"{pid}.connected").exists, what=f"worker {pid} is connected")
         return pid
 
-    def send(self, task: str, which: str) -> None:
+    def send(self, task: str, which: str) -> Result:
         """Send a task of a name from the test's own process."""
-        self.client.send_task(f"{MODULE}.{task}", (which,))
+        return self.client.send_task(f"{MODULE}.{task}", (which,))
+
+    def parked(self) -> int:
+        """Return how many messages are parked."""
+        with self.client.connection_for_read() as connection:
+            try:
+                return int(connection.default_channel.queue_declare(PARKED, passive=True).message_count)
+            except connection.channel_errors:  # nothing ever was
+                return 0
 
     def producer(self, names: Collection[str], seconds: float = 0.0) -> int:
         """Start a process that sends a task `do` per name; returns its id."""
