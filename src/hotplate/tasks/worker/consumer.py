@@ -22,6 +22,7 @@ from hotplate.tasks.worker.loose import Connection, Message
 _log = logging.getLogger("hotplate.tasks")
 
 _FIRST, _STEP, _LONGEST = 0.2, 0.4, 5.0  # seconds between two attempts to connect
+_ASK_AFTER: Final = (0.0, 1.0, 5.0)  # seconds
 _MOST: Final = 1000  # messages that are kept until they are given back, besides those that run
 _SAY_AGAIN: Final = 60.0  # seconds between two lines that say the broker is away
 
@@ -57,8 +58,13 @@ class Waits(CeleryConsumer):
         """Learn what was revoked while this worker was not there."""
         super().on_ready()
         if self.controller.options.get("without_mingle"):
-            with suppress(OperationalError, *self.connection_errors, *self.channel_errors):
-                revoked.ask(self.app, self.hostname)
+            # More than once: a broker such as Redis may take a moment until it lets this worker hear answers.
+            for seconds in _ASK_AFTER:
+                self.timer.call_after(seconds, self._ask_what_was_revoked)
+
+    def _ask_what_was_revoked(self) -> None:
+        with suppress(OperationalError, *self.connection_errors, *self.channel_errors):
+            revoked.ask(self.app, self.hostname)
 
     def on_connection_error_before_connected(self, exc: Exception) -> None:
         """Say that the broker went away, in a line."""
