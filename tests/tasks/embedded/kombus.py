@@ -2,9 +2,11 @@
 
 from typing import Any
 
+import kombu.asynchronous
 import kombu.connection
 import kombu.entity
 
 Connection: Any = kombu.connection.Connection
 Exchange: Any = kombu.entity.Exchange
 Queue: Any = kombu.entity.Queue
+Hub: Any = kombu.asynchronous.Hub

@@ -1,6 +1,9 @@
 """Who is alive, by locks that the kernel drops."""
 
 import os
+import signal
+import threading
+import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -91,3 +94,28 @@ def test_an_owner_that_was_not_committed_holds_nothing(store: Store) -> None:
     assert not owners_of(store.path).is_alive(owner)
     with store.write() as writing:
         assert owners_of(store.path).is_alive(store.owner(writing))
+
+
+def test_one_at_a_time_writes(folder: Path) -> None:
+    """Whoever waits for the turn gets it when the other one ends it, or dies; threads of one process wait, too."""
+    ready, written = os.pipe()
+
+    def hold() -> None:
+        assert owners_of(folder).take_turn(time.monotonic() + 10)
+        os.write(written, b"x")
+        signal.pause()
+
+    child = children.start(hold)
+    os.read(ready, 1)
+    assert not owners_of(folder).take_turn(time.monotonic())
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    assert owners_of(folder).take_turn(time.monotonic() + 10)
+    refused: list[bool] = []
+    thread = threading.Thread(target=lambda: refused.append(owners_of(folder).take_turn(time.monotonic())))
+    thread.start()
+    thread.join()
+    assert refused == [False]
+    owners_of(folder).end_turn()
+    owners_of(folder).end_turn()  # whose turn it is not ends nothing
+    assert children.run(lambda: None if owners_of(folder).take_turn(time.monotonic()) else os._exit(3)) == 0

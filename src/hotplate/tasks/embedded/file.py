@@ -15,7 +15,7 @@ from pathlib import Path
 
 from hotplate.tasks.embedded import forking, messages, opening, problems
 from hotplate.tasks.embedded.messages import Count, Peeked
-from hotplate.tasks.embedded.owners import owners_of
+from hotplate.tasks.embedded.owners import Owners, owners_of
 from hotplate.tasks.embedded.transactions import Reading, Writing
 from hotplate.tasks.embedded.waiting import Waiting
 from hotplate.tasks.embedded.wake import Folder
@@ -49,6 +49,7 @@ class Store:
         self._token = ""
         self._pid = os.getpid()
         self._owner = 0
+        self._locks: Owners | None = None
         self._required: list[str] = []
         forking.watch(self)
 
@@ -66,8 +67,10 @@ class Store:
         """
         with self._lock:
             writing = Writing(self._opened(), self._name)
+            owners = self._owners()
             self._depth += 1
             try:
+                self._take_turn(owners)
                 with self._translated():
                     writing.begin()
                     if keep_free:
@@ -79,6 +82,7 @@ class Store:
                 raise
             finally:
                 self._depth -= 1
+                owners.end_turn()
         if listeners:
             self.folder.send(listeners)
 
@@ -172,7 +176,7 @@ class Store:
     def owner(self, writing: Writing) -> int:
         """Return this process's number in the file, locked for as long as it lives."""
         if not self._owner:
-            owners = owners_of(self.path)
+            owners = self._owners()
             for _ in range(_NUMBERS_TRIED):
                 owner = int(writing.execute("INSERT INTO owners (pid) VALUES (?)", (os.getpid(),)).lastrowid or 0)
                 with suppress(OSError):  # a process of a file that was here before may have this one
@@ -184,12 +188,20 @@ class Store:
         return self._owner
 
     def _disown(self) -> None:
-        owners_of(self.path).let_go(self._owner)
+        self._owners().let_go(self._owner)
         self._owner = 0
+
+    def _owners(self) -> Owners:
+        if self._locks is None:
+            try:
+                self._locks = owners_of(self.path)
+            except OSError as problem:
+                raise problems.no_access(self.path, problem.strerror or str(problem)) from problem
+        return self._locks
 
     def is_alive(self, owner: int) -> bool:
         """Return whether a process with this number lives."""
-        return owners_of(self.path).is_alive(owner)
+        return self._owners().is_alive(owner)
 
     # ------------------------------------------------------------ the connection
 
@@ -228,9 +240,14 @@ class Store:
         if token != self._token:
             self._token = token
             self._owner = 0
+            self._locks = None
             self.generation += 1
         self._connection = connection
         return connection
+
+    def _take_turn(self, owners: Owners) -> None:
+        if not owners.take_turn(opening.deadline()):
+            raise problems.busy(self.path)
 
     def _check_room(self, writing: Writing, keep_free: int) -> None:
         disk = os.statvfs(self._folder)
@@ -268,6 +285,7 @@ class Store:
         self._lock = threading.RLock()
         self._depth = 0
         self._owner = 0
+        self._locks = None
         self._pid = os.getpid()
 
 

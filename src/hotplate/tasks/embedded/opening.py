@@ -57,11 +57,6 @@ def deadline() -> float:
     return time.monotonic() + PATIENCE
 
 
-def pause(tries: int) -> None:
-    """Sleep between two tries to get at a file that is in use: 50 us at first, a millisecond later."""
-    time.sleep(min(0.00005 * (tries + 1), 0.001))
-
-
 def _make(path: Path) -> None:
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -9,6 +9,7 @@ from contextlib import suppress
 from typing import Any
 
 from hotplate.tasks.embedded import opening, problems
+from hotplate.tasks.embedded.owners import pause
 
 
 class Reading:
@@ -59,7 +60,7 @@ class Reading:
                 until = until or opening.deadline()
                 if time.monotonic() > until:
                     raise
-            opening.pause(tries)
+            pause(tries)
             tries += 1
 
 
