@@ -87,7 +87,7 @@ def test_flags_exist(page: Path, tmp_path: Path) -> None:
 
 
 def test_every_setting_is_explained() -> None:
-    """Each setting's flag (or variable, if it has none) stands on a page that somebody wrote, not only in a reference."""
+    """Each setting's flag, or variable if it has none, stands on a page that somebody wrote."""
     written = " ".join(page.read_text() for page in WRITTEN)
     named = [each.flag if each.row.offered else each.variable for each in SETTINGS.values() if each.name != "target"]
     assert [each for each in named if each not in written] == []

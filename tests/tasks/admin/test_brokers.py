@@ -147,6 +147,23 @@ def test_killed_half_way(opened: Opened, monkeypatch: pytest.MonkeyPatch) -> Non
     assert {message.headers["id"] for message in opened.taken("celery")} == {"1", "2"}
 
 
+def test_parked_again_meanwhile(opened: Opened, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A task that fails again at once, while others are still being tried again, is parked and stays so."""
+    declared(opened, "celery")
+    opened.park("1", "2")
+    real = parking.again
+
+    def failing(app: object, message: object) -> str:
+        queue = real(app, message)
+        opened.park("1", at=99.0)
+        return queue
+
+    monkeypatch.setattr(parking, "again", failing)
+    admin.retry(opened.app, opened.broker, admin.Wanted())
+    assert len(opened.taken("celery")) == 2
+    assert [(task.id, task.at) for task in status(opened).parked.newest] == [("1", 99.0)]
+
+
 def test_many_parked(opened: Opened) -> None:
     """More than are asked for at a time: all are gone through, wherever the removed ones leave gaps."""
     declared(opened, "celery")

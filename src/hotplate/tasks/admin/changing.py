@@ -81,13 +81,16 @@ def retry(app: Value, broker: Broker, wanted: Wanted) -> Retried:
     """
     with reaching.connected(app, "try tasks again") as connection:
         inside = look(connection, broker.kind)
-        tasks = parked.distinct(inside.parked())
+        listed = inside.parked()
+        tasks = parked.distinct(listed)
         chosen = choose(tasks, wanted)
         _prepare(app, connection, broker, {task.queue for task in chosen})
         ids, done = {task.id for task in chosen}, dict[str, ParkedTask]()
+        # A task that is tried again may fail and be parked again while this goes on: that is another one.
+        meant = {(task.id, task.at) for task in listed if task.id in ids}
         with inside.walk() as entries:
             for entry in entries:
-                if entry.task.id not in ids:
+                if (entry.task.id, entry.task.at) not in meant:
                     continue
                 if entry.task.id not in done:
                     parking.again(app, entry.message)
