@@ -4,7 +4,6 @@ import os
 import socket
 import threading
 import time
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -13,51 +12,9 @@ from kombu.exceptions import EncodeError, OperationalError
 from hotplate.errors import HotplateError
 from hotplate.tasks.embedded import url
 from hotplate.tasks.embedded.file import Store
-from hotplate.tasks.embedded.sweep import sweep
-from hotplate.tasks.embedded.transport import Transport
 from tests.tasks.embedded import children
-from tests.tasks.embedded.kombus import Connection, Exchange, Queue
-
-
-class Inbox:
-    """A consumer that keeps what it gets."""
-
-    def __init__(self, connection: Any, queues: list[Any], *, prefetch: int = 0, no_ack: bool = False) -> None:
-        self.connection = connection
-        self.messages: list[Any] = []
-        self.consumer = connection.Consumer(queues, callbacks=[self._keep], no_ack=no_ack)
-        if prefetch:
-            self.consumer.qos(prefetch_count=prefetch)
-        self.consumer.consume()
-
-    def _keep(self, _body: object, message: Any) -> None:
-        self.messages.append(message)
-
-    def get(self, count: int = 1, timeout: float = 10) -> list[Any]:
-        """Bodies of the next `count` messages."""
-        before = len(self.messages)
-        for _ in range(count):
-            self.connection.drain_events(timeout=timeout)
-        return [message.payload for message in self.messages[before:]]
-
-    def is_empty(self) -> bool:
-        """Whether nothing more comes at once."""
-        try:
-            self.connection.drain_events(timeout=0)
-        except TimeoutError:
-            return True
-        return False
-
-
-def another(connection: Any) -> Any:
-    """A second connection to the same broker."""
-    return connection.clone()
-
-
-def send(connection: Any, *bodies: object, **options: Any) -> None:
-    """Sends to the queue q."""
-    for body in bodies:
-        connection.Producer().publish(body, routing_key="q", serializer="json", **options)
+from tests.tasks.embedded.inbox import Inbox, another, send
+from tests.tasks.embedded.kombus import Connection, Queue
 
 
 def test_what_is_sent_arrives_in_its_order(connection: Any) -> None:
@@ -210,145 +167,6 @@ def test_one_message_can_be_fetched(connection: Any) -> None:
     message.requeue()
     assert queue.get(no_ack=True).payload == 1
     assert queue.get() is None
-
-
-# ---------------------------------------------------------------- later
-
-
-def at(seconds: float) -> str:
-    """Celery's header for a time."""
-    return datetime.fromtimestamp(seconds, UTC).isoformat()
-
-
-def test_a_message_is_held_until_it_is_due(connection: Any, store: Store) -> None:
-    """In the broker, not in a worker's memory; by the time of day, which a test sets."""
-    transport: Transport = connection.transport
-    clock = [1_000_000.0]
-    transport.now = lambda: clock[0]
-    inbox = Inbox(connection, [Queue("q")])
-    send(connection, "later", headers={"eta": at(clock[0] + 60)})
-    send(connection, "now", headers={"eta": at(clock[0] - 60)})
-    assert inbox.get() == ["now"]
-    assert inbox.is_empty()
-    assert store.counts()["q"][:3] == (0, 1, 1)
-    clock[0] += 59.9
-    assert inbox.is_empty()
-    clock[0] += 0.2
-    assert inbox.get() == ["later"]
-
-
-def test_a_clock_set_back_holds_nothing_twice(connection: Any) -> None:
-    """What was due once is not held again; what is not yet due waits for the new clock."""
-    transport: Transport = connection.transport
-    clock = [1_000_000.0]
-    transport.now = lambda: clock[0]
-    send(connection, 1, headers={"eta": at(clock[0] + 60)})
-    inbox = Inbox(connection, [Queue("q")])
-    clock[0] -= 3600
-    assert inbox.is_empty()
-    clock[0] += 3600 + 61
-    assert inbox.get() == [1]
-    clock[0] -= 3600
-    inbox.messages[0].requeue()
-    assert inbox.get() == [1]
-
-
-def test_waiting_ends_when_a_message_is_due(connection: Any) -> None:
-    """The next due message is waited for exactly, not looked for."""
-    inbox = Inbox(connection, [Queue("q")])
-    assert inbox.is_empty()
-    connection.transport._next_look = time.monotonic() + 1000
-    due = time.time() + 0.1
-    send(connection, 1, headers={"eta": at(due)})
-    connection.drain_events(timeout=30)
-    assert time.time() >= due
-    assert inbox.messages
-
-
-def test_a_time_without_a_zone_is_the_workers_to_hold(connection: Any) -> None:
-    """Only its app's settings say which zone is meant."""
-    inbox = Inbox(connection, [Queue("q")])
-    send(connection, 1, headers={"eta": "2999-01-01T00:00:00"})
-    send(connection, 2, headers={"eta": "tomorrow"})
-    assert inbox.get(2) == [1, 2]
-
-
-# ---------------------------------------------------------------- exchanges
-
-
-def test_every_consumer_of_a_fanout_gets_a_copy(connection: Any, store: Store) -> None:
-    """Also those who are bound by another process; who is gone gets none, and leaves nothing behind."""
-    news = Exchange("news", type="fanout")
-    inboxes = [
-        Inbox(another(connection), [Queue(name, exchange=news, auto_delete=True)]) for name in ("one", "two", "gone")
-    ]
-    inboxes.pop().connection.close()
-    connection.Producer(exchange=news).publish("hello")
-    assert [inbox.get() for inbox in inboxes] == [["hello"], ["hello"]]
-    for inbox in inboxes:
-        inbox.messages[0].ack()
-        inbox.connection.close()
-    assert store.counts() == {}
-    connection.Producer(exchange=news).publish("nobody listens")
-    assert store.counts() == {}
-
-
-def test_a_dead_consumers_own_queues_go_with_it(connection: Any, store: Store) -> None:
-    """Queue, copies in it, binding, and socket: nothing of a killed `celery events` stays."""
-    news = Exchange("news", type="fanout")
-
-    def listen() -> None:
-        with Connection(url(store.path)) as mine:
-            Inbox(mine, [Queue("mine", exchange=news, auto_delete=True)])
-            mine.Producer(exchange=news).publish("hello")
-            children.die()
-
-    assert children.run(listen) == 9
-    assert store.counts()["mine"].ready == 1
-    sweep(store)
-    assert store.counts() == {}
-    assert list(store.folder.path.iterdir()) == []
-
-
-def test_topics_lead_where_their_patterns_say(connection: Any) -> None:
-    """`*` is one word, `#` any number of them."""
-    topic = Exchange("events", type="topic")
-    inbox = Inbox(connection, [Queue("workers", exchange=topic, routing_key="worker.#")])
-    producer = connection.Producer(exchange=topic)
-    for key in ("worker.online.now", "task.sent", "worker"):
-        producer.publish(key, routing_key=key)
-    assert inbox.get() == ["worker.online.now"]
-    assert inbox.is_empty()
-
-
-def test_a_direct_exchange_leads_to_what_is_bound_with_the_key(connection: Any) -> None:
-    """Bindings are the file's: the producer need not have declared them."""
-    direct = Exchange("direct", type="direct")
-    inbox = Inbox(connection, [Queue("here", exchange=direct, routing_key="k")])
-    producer = another(connection).Producer(exchange=direct)
-    producer.publish("no", routing_key="other")
-    producer.publish("yes", routing_key="k")
-    assert inbox.get() == ["yes"]
-    Queue("here", exchange=direct, routing_key="k")(connection.default_channel).unbind_from(direct, routing_key="k")
-    producer.publish("no more", routing_key="k")
-    assert inbox.is_empty()
-
-
-def test_queues_can_be_counted_purged_and_deleted(connection: Any, store: Store) -> None:
-    """What is taken is nobody's to purge; passive declaring tells whether there is such a queue."""
-    queue = Queue("q")(connection.default_channel)
-    with pytest.raises(connection.channel_errors, match="NOT_FOUND"):
-        queue.queue_declare(passive=True)
-    queue.declare()
-    send(connection, 1, 2, 3)
-    send(connection, 4, headers={"eta": at(time.time() + 600)})
-    message = queue.get()
-    assert queue.queue_declare(passive=True).message_count == 2
-    assert queue.purge() == 3
-    assert store.counts()["q"][:3] == (0, 0, 1)
-    message.ack()
-    queue.delete()
-    assert store.counts() == {}
 
 
 # ---------------------------------------------------------------- processes and threads
