@@ -80,6 +80,28 @@ def test_what_cannot_be_acknowledged_now_is_acknowledged_later(store: Store, con
     assert store.counts()["q"][:3] == (0, 0, 1)
 
 
+def test_what_a_closed_connection_could_not_acknowledge_the_next_one_does(store: Store, connection: Any) -> None:
+    """A worker that connects again, as after an error, does nothing twice that it had done."""
+    first = connection.clone()
+    queue = Queue("q")(first.default_channel)
+    queue.declare()
+    for number in range(3):
+        connection.Producer().publish(str(number), routing_key="q")
+    done, unfinished = queue.get(), queue.get()
+    assert (done.body, unfinished.body) == (b"0", b"1")
+    with at_most(store, 0):
+        done.ack()
+        first.close()
+        assert store.counts()["q"][:3] == (1, 0, 2)
+    got: list[Any] = []
+    consumer = connection.Consumer([Queue("q")], callbacks=[lambda _body, message: got.append(message)])
+    consumer.consume()
+    connection.drain_events(timeout=30)
+    connection.drain_events(timeout=30)
+    assert [message.body for message in got] == [b"1", b"2"]
+    assert store.counts()["q"][:3] == (0, 0, 2)
+
+
 def test_producers_leave_what_workers_need_to_make_room(
     store: Store, connection: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

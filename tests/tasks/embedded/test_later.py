@@ -52,7 +52,7 @@ def test_waiting_ends_when_a_message_is_due(connection: Any) -> None:
     """The next due message is waited for exactly, not looked for."""
     inbox = Inbox(connection, [Queue("q")])
     assert inbox.is_empty()
-    connection.transport._next_look = time.monotonic() + 1000
+    connection.transport.turns.next_look = time.monotonic() + 1000
     due = time.time() + 0.1
     send(connection, 1, headers={"eta": at(due)})
     connection.drain_events(timeout=30)

@@ -141,7 +141,7 @@ def test_waiting_ends_when_a_message_comes(connection: Any, store: Store) -> Non
             send(mine, "wake up")
 
     transport = connection.transport
-    transport._next_look = time.monotonic() + 1000  # the look that finds lost wake-ups is far away
+    transport.turns.next_look = time.monotonic() + 1000  # the look that finds lost wake-ups is far away
     child = children.start(produce)
     connection.drain_events()
     assert inbox.messages[0].payload == "wake up"
@@ -245,6 +245,6 @@ def test_consumers_learn_that_the_file_was_taken_away(connection: Any, store: St
     for beside in store.path.parent.glob("tasks.sqlite*"):
         if beside.is_file():
             beside.unlink()
-    connection.transport._next_look = 0.0
+    connection.transport.turns.next_look = 0.0
     with pytest.raises(connection.connection_errors, match="moved away or deleted"):
         connection.drain_events(timeout=5)

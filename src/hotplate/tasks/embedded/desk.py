@@ -106,17 +106,29 @@ class Desk:
                 kept.append(one)
         self.arrived = kept
 
+    def leave(self) -> None:
+        """Leave what could not be written, for want of room, to the next connection of this process."""
+        with self._lock:
+            settled = self._settled()
+            self.store.leave(self._pending())
+            self._written(settled)
+
     def forget(self) -> None:
         """Have nothing: it was another process's, or another file's."""
         self.arrived.clear()
-        for pending in (self._acknowledged, self._returned, self._unseen):
+        for pending in self._pending():
             pending.clear()
 
     def _give_up(self, one: Arrived) -> None:
         if not one.no_ack and one.channel.qos.ids.pop(one.taken.id, one) is None:
             self._unseen.append(one.taken.id)
 
+    def _pending(self) -> tuple[list[int], list[int], list[int]]:
+        return self._acknowledged, self._returned, self._unseen
+
     def _settled(self) -> tuple[int, int, int]:
+        for ours, theirs in zip(self._pending(), self.store.adopt(), strict=True):
+            ours.extend(theirs)
         return len(self._acknowledged), len(self._returned), len(self._unseen)
 
     def _write(self, writing: Writing, settled: tuple[int, int, int]) -> None:
@@ -129,7 +141,7 @@ class Desk:
 
     def _written(self, settled: tuple[int, int, int]) -> None:
         """Forget what is in the file: as much as there was before, since another thread may have added to it."""
-        for pending, count in zip((self._acknowledged, self._returned, self._unseen), settled, strict=True):
+        for pending, count in zip(self._pending(), settled, strict=True):
             del pending[:count]
 
     def _take(self, writing: Writing, channel: Channel, arrived: list[Arrived], *, batches: bool) -> bool:

@@ -21,6 +21,9 @@ from hotplate.tasks.embedded.waiting import Waiting
 from hotplate.tasks.embedded.wake import Folder
 
 _FORK_PATIENCE = 2.0  # seconds a fork waits for other threads' transactions
+Pending = tuple[list[int], list[int], list[int]]
+"""Numbers of this process's messages that are acknowledged, returned, or returned unseen, and not yet in the file."""
+
 _NUMBERS_TRIED = 1000
 _KEPT: list[object] = []  # connections inherited from a parent: neither used nor closed (see `forking`)
 
@@ -40,6 +43,7 @@ class Store:
         self.folder = Folder(path)
         self.generation = 0
         """How many different files have been at this path: whoever wrote itself into the last one does so again."""
+        self._leftovers: Pending = ([], [], [])
         self._name = str(path)
         self._folder = str(path.parent)
         self._lock = threading.RLock()
@@ -199,6 +203,20 @@ class Store:
                 raise problems.no_access(self.path, problem.strerror or str(problem)) from problem
         return self._locks
 
+    def leave(self, pending: Pending) -> None:
+        """Keep what a connection could not settle before it was closed, until another one `adopt`s it."""
+        with self._lock:
+            for kept, ids in zip(self._leftovers, pending, strict=True):
+                kept.extend(ids)
+
+    def adopt(self) -> Pending:
+        """Return what others left, which is the caller's to settle from now on."""
+        if not any(self._leftovers):
+            return [], [], []
+        with self._lock:
+            leftovers, self._leftovers = self._leftovers, ([], [], [])
+        return leftovers
+
     def is_alive(self, owner: int) -> bool:
         """Return whether a process with this number lives."""
         return self._owners().is_alive(owner)
@@ -241,6 +259,7 @@ class Store:
             self._token = token
             self._owner = 0
             self._locks = None
+            self._leftovers = ([], [], [])
             self.generation += 1
         self._connection = connection
         return connection
@@ -286,6 +305,7 @@ class Store:
         self._depth = 0
         self._owner = 0
         self._locks = None
+        self._leftovers = ([], [], [])
         self._pid = os.getpid()
 
 
