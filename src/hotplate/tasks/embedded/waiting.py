@@ -82,9 +82,10 @@ class Waiting:
         """Wait no more. In a child of the process that waits, the parent goes on waiting."""
         if self._socket.fileno() < 0:
             return
-        self._socket.close()
         if self._pid != os.getpid():
+            self._socket.detach()  # not closed: a child that became a daemon may have given its number away
             return
+        self._socket.close()
         self._store.folder.remove(self.name)
         if self._topics:
             with suppress(problems.BrokerFileError):  # the row goes with this process at the latest

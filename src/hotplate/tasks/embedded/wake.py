@@ -65,11 +65,11 @@ class Folder:
 
     def _socket(self) -> socket.socket:
         self._follow_fork()
-        if self._sender is None:
-            sender = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-            sender.settimeout(0)
-            self._sender = sender
-        return self._sender
+        with self._lock:
+            if self._sender is None:
+                self._sender = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+                self._sender.settimeout(0)
+            return self._sender
 
     def _address(self, name: str) -> str:
         self._follow_fork()
@@ -89,6 +89,8 @@ class Folder:
         """A child opens its own: the process it came from may close the inherited ones at any time."""
         if self._pid != os.getpid():
             self._pid = os.getpid()
+            if self._sender is not None:
+                self._sender.detach()  # not closed: a child that became a daemon may have given its number away
             self._prefix, self._descriptor, self._sender, self._lock = "", -1, None, threading.Lock()
 
 
