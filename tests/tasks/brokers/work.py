@@ -19,7 +19,6 @@ FOLDER = Path(os.environ.get("WORK", "."))
 app = Application("work", backend=os.environ.get("CELERY_RESULT_BACKEND"))
 app.conf.task_queue_max_priority = 9  # RabbitMQ has priorities only where a queue says so
 # A task whose result cannot be stored, since its Redis is just being restarted, is none that has failed.
-app.conf.result_backend_always_retry = True
 
 
 class Line(NamedTuple):

@@ -183,7 +183,7 @@ def trim(app: Celery, newest: int = NEWEST, clock: Callable[[], float] = time.ti
 def _oldest(channel: Any) -> float | None:  # noqa: ANN401  kombu's
     """Return when the oldest message was parked; None if there is none."""
     if hasattr(channel, "client"):  # Redis: a message that is put back there becomes the newest
-        raw = channel.client.lindex(PARKED, -1)
+        raw = channel.client.lindex(f"{channel.global_keyprefix}{PARKED}", -1)  # a command that Kombu prefixes not
         headers = msgspec.json.decode(raw).get("headers", {}) if raw else None
     else:
         message = channel.basic_get(PARKED)

@@ -12,6 +12,7 @@ from celery.exceptions import SecurityWarning
 from celery.utils.imports import symbol_by_name
 from setproctitle import setproctitle
 
+from hotplate.tasks import redis
 from hotplate.tasks.worker import attempts, children, counting, leaving, logs
 from hotplate.tasks.worker.consumer import Waits
 from hotplate.tasks.worker.counting import Counts, Rates, Running
@@ -21,6 +22,7 @@ from hotplate.tasks.worker.talking import Talk, Talker
 __all__ = ["Counts", "Plan", "Rates", "Running", "Talk", "serve"]
 
 _BEGINS_WITHIN: Final = 60.0  # seconds
+_STORED_WITHIN: Final = 12  # tries, the later the longer apart: about 20 seconds, and less than the grace
 _PREFORK: Final = frozenset({None, "prefork", "processes"})
 
 
@@ -66,10 +68,16 @@ def serve(app: Celery, plan: Plan, talk: Talk) -> int:
     """
     app._after_fork()  # noqa: SLF001  what Celery does in its own children: the parent's connections stay its own
     app.steps["worker"].update((_Frozen, _Forked))
+    conf = app.conf
     if plan.attempts:
-        app.conf[attempts.SETTING] = plan.attempts
+        conf[attempts.SETTING] = plan.attempts
+    if conf.get("broker_transport") in {redis.TRANSPORT, redis.SENTINEL}:
+        redis.configure(conf, plan.name)
+    if conf.get(attempts.SETTING):  # an app of ours: a task that is done has not failed because a Redis is restarted
+        conf.result_backend_always_retry = True
+        conf.result_backend_max_retries = _STORED_WITHIN
     # Celery kills a process that has not begun within 4 s: on a busy machine that would be every one.
-    app.conf.worker_proc_alive_timeout = max(app.conf.worker_proc_alive_timeout or 0, _BEGINS_WITHIN)
+    conf.worker_proc_alive_timeout = max(conf.worker_proc_alive_timeout or 0, _BEGINS_WITHIN)
     children.yield_to_others(plan.nice)
     children.prepare(plan.max_memory, talk.in_child)
     counting.listen()
