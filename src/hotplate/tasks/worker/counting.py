@@ -180,10 +180,13 @@ class Counter:
             rates=Rates(**minutes),
             broker=self._broker,
             problem=self._problem,
-            processes=_unless_changed(lambda: tuple(process.pid for process in self._pool._pool)),  # noqa: SLF001  the only list of them
+            processes=_unless_changed(self._pids),
             lost=self._lost,
             recycled=self._recycled,
         )
+
+    def _pids(self) -> tuple[int, ...]:
+        return tuple(process.pid for process in self._pool._pool if process.pid)  # noqa: SLF001  the only list of them
 
     def _running(self) -> tuple[Running, ...]:
         now = time.monotonic()
