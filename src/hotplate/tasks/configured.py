@@ -30,6 +30,8 @@ def lowest(conf: Conf, fallback: brokers.Broker, main: str) -> dict[str, Value]:
     )
     if not named:
         layer["broker_url"] = fallback.url
+    if broker.kind == "embedded":
+        layer["broker_transport_options"] = {"application": main}  # the file is refused to another one
     if broker.kind == "redis" and not conf.get("broker_transport"):
         layer["broker_transport"] = transport(broker)
     if not conf.result_backend:

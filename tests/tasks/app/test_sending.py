@@ -198,3 +198,13 @@ def test_a_broker_that_comes_back_is_used(make: Make, monkeypatch: pytest.Monkey
         with pytest.raises(BrokerUnreachable, match="gone"):
             add.delay(1, 2)
     assert add.delay(1, 2).id
+
+
+def test_another_applications_file(make: Make, tmp_path: Path) -> None:
+    """Two applications on one embedded broker would take each other's tasks: the second is told, and what to type."""
+    url = f"hotplate:///{tmp_path}/both.sqlite"
+    make(broker_url=url, result_backend=None).send_task("work")
+    other = make("admin", broker_url=url, result_backend=None)
+    with pytest.raises(HotplateError, match=r"shop.*admin.*shared=yes"):
+        other.send_task("work")
+    make("admin", broker_url=f"{url}?shared=yes", result_backend=None).send_task("work")

@@ -168,12 +168,13 @@ class Store:
         Raises:
             ForeignFileError: it is another application's.
         """
-        with self.write() as writing:
-            row = writing.execute("SELECT value FROM meta WHERE key = 'application'").fetchone()
-            if row is None:
-                writing.execute("INSERT INTO meta (key, value) VALUES ('application', ?)", (application,))
-        if row is not None and row[0] != application and not shared:
-            raise problems.another_application(self.path, str(row[0]), application)
+        owner = self.get_meta("application")
+        if owner is None:
+            with self.write() as writing:
+                writing.execute("INSERT OR IGNORE INTO meta (key, value) VALUES ('application', ?)", (application,))
+            owner = self.get_meta("application")
+        if owner != application and not shared:
+            raise problems.another_application(self.path, str(owner), application)
 
     # ------------------------------------------------------------ owners
 
