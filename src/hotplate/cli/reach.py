@@ -33,8 +33,8 @@ def instance(name: str | None, folder: str | None) -> Instance:
     Raises:
         HotplateError: USAGE; there is no such folder, or it is no name.
     """
-    from hotplate.settings.instance import instance_name
     from hotplate.settings.folder import current, named
+    from hotplate.settings.instance import instance_name
 
     where = named(folder, os.environ) if folder else current(os.environ)
     if not where.is_dir():
