@@ -16,7 +16,7 @@ from hotplate.errors import ExitCode, HotplateError
 from hotplate.gateway import body_hygiene, request_rules
 from hotplate.gateway.refusal import Refusal
 from hotplate.settings import SETTINGS, resolve
-from hotplate.settings.sources import HANDED_ON
+from hotplate.settings.handed import HANDED_ON
 from hotplate.supervisor.signals import SIGNALS
 from tests.docs.pages import ALL, WRITTEN, Typed, blocks, commands, inline, prose, rows
 from tests.support.gateway_process import ROOT

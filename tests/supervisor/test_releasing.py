@@ -11,6 +11,7 @@ from hotplate.apps.fingerprint import Release
 from hotplate.apps.target import parse
 from hotplate.cache import service
 from hotplate.settings import Settings
+from hotplate.settings.handed import CACHE_FOLDER
 from hotplate.supervisor import cachefolder, releasing, rendezvous
 
 
@@ -38,7 +39,7 @@ def test_children_share_the_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
     """What a worker's child process reads from its environment is what the worker was started with."""
     for name in ("REDIS_URL", *filter(lambda each: each.startswith("HOTPLATE_"), os.environ)):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv(cachefolder.VARIABLE, str(tmp_path))
+    monkeypatch.setenv(CACHE_FOLDER, str(tmp_path))
     monkeypatch.setenv("REDIS_URL", "redis://elsewhere")
     wanted = Settings(cache_size=2**20, cache_wait=0.25, redis_timeout=0.5, redis_url="redis://:secret@cache:6379/1")
     releasing.hand_on(wanted, Release("abc", ""))
@@ -56,7 +57,7 @@ def test_the_folder_is_its_owners_and_has_no_secrets(claim: rendezvous.Claim) ->
     """Folder and note are for the owner's eyes, and even there no password is in them."""
     redis, broker = "redis://:hunter2@cache:6379/1", "amqp://shop:hunter2@queue"
     found = cachefolder.make(claim, Settings(redis_url=redis, broker_url=broker, cache="suggest"))
-    folder = Path(found[cachefolder.VARIABLE])
+    folder = Path(found[CACHE_FOLDER])
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     assert stat.S_IMODE((folder / cachefolder.NOTE).stat().st_mode) == 0o600
     text = (folder / cachefolder.NOTE).read_text()
@@ -69,7 +70,7 @@ def test_the_folder_is_its_owners_and_has_no_secrets(claim: rendezvous.Claim) ->
 
 def test_nothing_is_left_behind(claim: rendezvous.Claim) -> None:
     """The end of an instance takes its cache away, whatever lies there."""
-    folder = Path(cachefolder.make(claim, Settings())[cachefolder.VARIABLE])
+    folder = Path(cachefolder.make(claim, Settings())[CACHE_FOLDER])
     (folder / "entries.mdb").write_bytes(b"x")
     claim.release()
     assert list(folder.parent.iterdir()) == []
@@ -80,13 +81,13 @@ def test_a_folder_that_cannot_be_made_is_no_reason_not_to_serve(
 ) -> None:
     """Every process then has a cache of its own, and the log says so."""
     claim.cache.write_text("in the way")
-    assert cachefolder.make(claim, Settings()) == {cachefolder.VARIABLE: ""}
+    assert cachefolder.make(claim, Settings()) == {CACHE_FOLDER: ""}
     assert "share no cache" in caplog.text
 
 
 def test_what_is_in_use_looks_used(claim: rendezvous.Claim) -> None:
     """Cleaners of /tmp leave alone what a cache that is only read has not written for days."""
-    folder = Path(cachefolder.make(claim, Settings())[cachefolder.VARIABLE])
+    folder = Path(cachefolder.make(claim, Settings())[CACHE_FOLDER])
     for path in (folder, folder / cachefolder.NOTE):
         os.utime(path, (1, 1))
     claim.touch()

@@ -19,10 +19,9 @@ from hotplate.cache.shelf import Shelf
 from hotplate.cache.stores.base import Store
 from hotplate.cache.stores.local import LocalStore
 from hotplate.settings import SETTINGS, Settings, resolve
+from hotplate.settings.handed import CACHE_FOLDER, CACHE_RELEASE, OF_THE_CACHE
 
-# What `hotplate run` sets for its workers, and they hand on to what they start.
-FOLDER, RELEASE = "HOTPLATE_CACHE_DIR", "HOTPLATE_CACHE_RELEASE"
-_HEEDED = ("name", "cache_size", "cache_memory", "cache_wait", "redis_url", "redis_timeout", "release")
+_HEEDED = (*OF_THE_CACHE, "release")
 _MOST_WAITING = 4096  # a future and a callback each, 2 KiB; in threads no more can wait than there are threads
 
 
@@ -115,7 +114,7 @@ def handed_on(environ: Mapping[str, str]) -> tuple[Settings, str, str]:
     names = {name for each in _HEEDED for name in (SETTINGS[each].variable, *SETTINGS[each].row.env)}
     heeded = {name: value for name, value in environ.items() if name in names}
     settings = resolve({}, heeded, Path("/nonexistent")).settings
-    return settings, environ.get(FOLDER, ""), environ.get(RELEASE, "")
+    return settings, environ.get(CACHE_FOLDER, ""), environ.get(CACHE_RELEASE, "")
 
 
 def _opened() -> Cache:

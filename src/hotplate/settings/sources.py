@@ -11,14 +11,13 @@ from hotplate.errors import ExitCode, HotplateError
 from hotplate.settings import files
 from hotplate.settings.binds import DEFAULT_PORT, Bind, parse_port
 from hotplate.settings.checks import check
+from hotplate.settings.handed import HANDED_ON
 from hotplate.settings.lists import binds
 from hotplate.settings.refused import RefusedError
 from hotplate.settings.secret import Hides
 from hotplate.settings.table import PREFIX, SETTINGS, Setting, Settings
 
 RESERVED = f"{PREFIX}_"  # HOTPLATE__...: between Hotplate's own processes, never a user's
-# Set in a worker for it and for what the app starts; a script may be given them, too. No settings of a command.
-HANDED_ON = frozenset({"HOTPLATE_CACHE_DIR", "HOTPLATE_CACHE_RELEASE"})
 
 
 class Resolved(NamedTuple):

@@ -14,12 +14,12 @@ import msgspec
 
 from hotplate.cache.stores.folder import write_new
 from hotplate.settings import Settings
+from hotplate.settings.handed import CACHE_FOLDER
 from hotplate.settings.secret import hidden
 from hotplate.supervisor.rendezvous import Claim
 
 _log = logging.getLogger("hotplate.master")
 
-VARIABLE = "HOTPLATE_CACHE_DIR"  # as hotplate.cache.service reads it
 NOTE = "cache.json"
 
 
@@ -54,8 +54,8 @@ def make(claim: Claim, settings: Settings) -> dict[str, str]:
         write_new(folder / NOTE, msgspec.json.encode(note))
     except OSError as problem:
         _log.warning("The workers share no cache: %s cannot be made (%s)", folder, problem.strerror)
-        return {VARIABLE: ""}
-    return {VARIABLE: str(folder)}
+        return {CACHE_FOLDER: ""}
+    return {CACHE_FOLDER: str(folder)}
 
 
 def note(folder: Path) -> CacheNote | None:

@@ -13,9 +13,7 @@ from hotplate.apps.load import LoadedApp
 from hotplate.apps.target import Target, locate
 from hotplate.errors import ExitCode, HotplateError
 from hotplate.settings import SETTINGS, Settings
-
-RELEASE = "HOTPLATE_CACHE_RELEASE"  # as hotplate.cache.service reads it
-_SHARED = ("name", "cache_size", "cache_memory", "cache_wait", "redis_url", "redis_timeout")
+from hotplate.settings.handed import CACHE_RELEASE, OF_THE_CACHE
 
 
 def loaded(target: Target, cwd: Path, settings: Settings) -> tuple[LoadedApp, Release]:
@@ -78,9 +76,9 @@ def hand_on(settings: Settings, release: Release | None) -> None:
         release: None where that is not known yet.
     """
     os.environ.update(variables(settings, os.environ))
-    os.environ.pop(RELEASE, None)
+    os.environ.pop(CACHE_RELEASE, None)
     if release is not None:
-        os.environ[RELEASE] = release.text
+        os.environ[CACHE_RELEASE] = release.text
 
 
 def variables(settings: Settings, environ: Mapping[str, str]) -> dict[str, str]:
@@ -91,7 +89,7 @@ def variables(settings: Settings, environ: Mapping[str, str]) -> dict[str, str]:
         ({'HOTPLATE_CACHE_SIZE': '5'}, {'HOTPLATE_REDIS_URL': 'off'})
     """
     found: dict[str, str] = {}
-    for name in _SHARED:
+    for name in OF_THE_CACHE:
         setting, value = SETTINGS[name], getattr(settings, name)
         said = any(variable in environ for variable in (setting.variable, *setting.row.env))
         if value != setting.default or said:
