@@ -14,6 +14,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from tests.cli.command import Hotplate
 from tests.support.chromium import Chromium
 from tests.support.nginx import nginx_server
 from tests.support.rabbitmq import RabbitMQ, rabbitmq_server
@@ -33,6 +34,25 @@ def environment_as_before() -> Iterator[None]:
     for name in os.environ.keys() - before.keys():
         del os.environ[name]
     os.environ.update(before)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def state_of_our_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What is kept between an app's runs, such as its tasks, is not kept in the home of whoever runs the tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+        for name in [name for name in os.environ if name.startswith("CELERY_")]:
+            patch.delenv(name)
+        yield
+
+
+@pytest.fixture
+def hotplate(tmp_path: Path) -> Iterator[Hotplate]:
+    """The command; what it started is ended with the test."""
+    command = Hotplate(tmp_path)
+    yield command
+    for running in command.running:
+        running.destroy()
 
 
 @pytest.fixture(scope="session")

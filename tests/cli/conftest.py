@@ -7,18 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.command import Hotplate, Terminal
+from tests.cli.command import Terminal
 
 OnTerminal = Callable[..., Terminal]
-
-
-@pytest.fixture
-def hotplate(tmp_path: Path) -> Iterator[Hotplate]:
-    """The command; what it started is ended with the test."""
-    command = Hotplate(tmp_path)
-    yield command
-    for running in command.running:
-        running.destroy()
 
 
 @pytest.fixture

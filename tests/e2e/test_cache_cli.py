@@ -8,9 +8,7 @@ import signal
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Iterator
 from email.message import Message
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -87,15 +85,6 @@ class Site:
         """Have a page stored, and say whether it is."""
         self.get(path)
         return bool(wait_until(lambda: self.told("explain", path)["stored"], what=f"{path} is stored"))
-
-
-@pytest.fixture
-def hotplate(tmp_path: Path) -> Iterator[Hotplate]:
-    """The command; what it started is ended with the test."""
-    command = Hotplate(tmp_path)
-    yield command
-    for running in command.running:
-        running.destroy()
 
 
 @pytest.fixture

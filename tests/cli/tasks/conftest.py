@@ -8,11 +8,8 @@ from pathlib import Path
 import pytest
 
 from hotplate.tasks.embedded.location import url
-from tests.cli.conftest import hotplate, on_terminal
 from tests.support.brokers import Broker
 from tests.tasks.admin.conftest import Opened
-
-__all__ = ["hotplate", "on_terminal"]
 
 
 @pytest.fixture
