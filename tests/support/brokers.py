@@ -8,8 +8,6 @@ Fixtures for them: `broker` (each in turn) and `broker_of` in `tests/tasks/broke
 
 from __future__ import annotations
 
-import os
-import signal
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
@@ -17,7 +15,7 @@ from pathlib import Path
 
 from tests.support.rabbitmq import RabbitMQ
 from tests.support.servers import redis_says
-from tests.support.services import Spec, free_port, require, start, wait_until
+from tests.support.services import Restartable, Spec, free_port, require, wait_until
 
 KINDS = ("embedded", "redis", "rabbitmq")
 
@@ -61,7 +59,7 @@ class Broker:
         return {"CELERY_BROKER_URL": self.url, "CELERY_RESULT_BACKEND": self.results}
 
 
-class RedisServer:
+class RedisServer(Restartable):
     """A redis-server that writes down what it is told before it answers, and may be killed and started again.
 
     Args:
@@ -70,11 +68,9 @@ class RedisServer:
     """
 
     def __init__(self, folder: Path, running: ExitStack) -> None:
+        super().__init__(running)
         self.folder = folder
         self.port = free_port()
-        self._running = running
-        self._server: ExitStack | None = None
-        self._pid = 0
         self.start()
 
     @property
@@ -82,10 +78,8 @@ class RedisServer:
         """Address of its first database."""
         return f"redis://127.0.0.1:{self.port}/0"
 
-    def start(self) -> None:
-        """Start it where it was, unless it runs."""
-        if self._server is not None:
-            return
+    def spec(self) -> Spec:
+        """Return how it is started."""
         options = {
             "bind": "127.0.0.1",
             "port": str(self.port),
@@ -97,35 +91,7 @@ class RedisServer:
         }
         arguments = [part for name, value in options.items() for part in (f"--{name}", value)]
         command: list[str | Path] = [require("redis-server", "valkey-server"), *arguments]
-        spec = Spec(name="redis", command=command, folder=self.folder, is_ready=self._answers)
-        with ExitStack() as server:
-            self._pid = server.enter_context(start(spec)).pid
-            self._server = server.pop_all()
-        self._running.push(self._server)
-
-    def stop(self) -> None:
-        """End it in order."""
-        if self._server is not None:
-            self._server.close()
-            self._server = None
-
-    def kill(self) -> None:
-        """End it as a crash does."""
-        os.kill(self._pid, signal.SIGKILL)
-        self.stop()
-
-    @contextmanager
-    def frozen(self) -> Iterator[None]:
-        """Stop it from doing anything meanwhile, without ending it."""
-        os.kill(self._pid, signal.SIGSTOP)
-        try:
-            yield
-        finally:
-            os.kill(self._pid, signal.SIGCONT)
-
-    def log_tail(self) -> str:
-        """Return the last lines of its log."""
-        return "\n".join((self.folder / "redis.log").read_text().splitlines()[-60:])
+        return Spec(name="redis", command=command, folder=self.folder, is_ready=self._answers)
 
     def _answers(self) -> bool:
         return redis_says(self.port, "PING") == "+PONG"

@@ -8,7 +8,6 @@ end by their process id and with us, instead of daemons that outlive whoever nee
 from __future__ import annotations
 
 import os
-import signal
 import socket
 import subprocess
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from tests.support.services import (
+    Restartable,
     Service,
     Spec,
     accepts_connections,
@@ -40,7 +40,7 @@ log.file = false
 """
 
 
-class RabbitMQ:
+class RabbitMQ(Restartable):
     """A broker on a port of its own, as often started as a test likes.
 
     Args:
@@ -49,12 +49,10 @@ class RabbitMQ:
     """
 
     def __init__(self, folder: Path, running: ExitStack) -> None:
+        super().__init__(running)
         self.folder = folder
         self.port = free_port()
         self._mapper_port, self._distribution_port = free_port(), free_port()
-        self._running = running
-        self._server: ExitStack | None = None
-        self._pid = 0
         self._home = folder / "home"
         self._home.mkdir()
         (folder / "enabled_plugins").write_text("[].\n")
@@ -77,41 +75,15 @@ class RabbitMQ:
         """Process ids of the broker and of its port mapper."""
         return self._pid, self._mapper.pid
 
-    def start(self) -> None:
-        """Start it where it was, unless it runs."""
-        if self._server is not None:
-            return
-        spec = Spec(
+    def spec(self) -> Spec:
+        """Return how it is started."""
+        return Spec(
             name="rabbitmq",
             command=[_script()],
             folder=self.folder,
             is_ready=self.answers,
             environ=self._environ(),
         )
-        with ExitStack() as server:
-            self._pid = server.enter_context(start(spec)).pid
-            self._server = server.pop_all()
-        self._running.push(self._server)
-
-    def stop(self) -> None:
-        """End it in order."""
-        if self._server is not None:
-            self._server.close()
-            self._server = None
-
-    def kill(self) -> None:
-        """End it as a machine that loses its power does."""
-        os.kill(self._pid, signal.SIGKILL)
-        self.stop()
-
-    @contextmanager
-    def frozen(self) -> Iterator[None]:
-        """Stop it from doing anything meanwhile, without ending it."""
-        os.kill(self._pid, signal.SIGSTOP)
-        try:
-            yield
-        finally:
-            os.kill(self._pid, signal.SIGCONT)
 
     def answers(self) -> bool:
         """Say whether it speaks AMQP."""
@@ -153,10 +125,6 @@ class RabbitMQ:
             message = f"{expression} was answered with {answer or said.stderr.decode()}"
             raise AssertionError(message)
         return answer.removeprefix("{ok, ").removesuffix("}")
-
-    def log_tail(self) -> str:
-        """Return the last lines of its log."""
-        return Service("rabbitmq", self._pid, self.folder, self.log).log_tail()
 
     @property
     def _node(self) -> str:

@@ -10,7 +10,7 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NoReturn
@@ -21,6 +21,7 @@ from tests.support.waiting import DEADLINE, accepts_connections, free_port, wait
 
 # What tests import from here, waits included: one place to look.
 __all__ = [
+    "Restartable",
     "Service",
     "ServiceFailedError",
     "Spec",
@@ -122,6 +123,56 @@ def start(spec: Spec) -> Iterator[Service]:
         yield Service(spec.name, process.pid, spec.folder, spec.log)
     finally:
         stop(process, spec.stop_signal)
+
+
+class Restartable:
+    """A server that may be stopped, killed, frozen and started again where it was.
+
+    Args:
+        running: what ends with the tests.
+    """
+
+    def __init__(self, running: ExitStack) -> None:
+        self._running = running
+        self._server: ExitStack | None = None
+        self._pid = 0
+
+    def spec(self) -> Spec:
+        """Return how it is started."""
+        raise NotImplementedError
+
+    def start(self) -> None:
+        """Start it where it was, unless it runs."""
+        if self._server is not None:
+            return
+        with ExitStack() as server:
+            self._pid = server.enter_context(start(self.spec())).pid
+            self._server = server.pop_all()
+        self._running.push(self._server)
+
+    def stop(self) -> None:
+        """End it in order."""
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+
+    def kill(self) -> None:
+        """End it as a machine that loses its power does."""
+        os.kill(self._pid, signal.SIGKILL)
+        self.stop()
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Stop it from doing anything meanwhile, without ending it."""
+        os.kill(self._pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(self._pid, signal.SIGCONT)
+
+    def log_tail(self) -> str:
+        """Return the last lines of its log."""
+        return log_tail(self.spec().log)
 
 
 def stop(process: subprocess.Popen[bytes], stop_signal: signal.Signals = signal.SIGTERM) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
+from weakref import WeakSet
 
 import pytest
 from celery import _state
@@ -31,9 +32,12 @@ def _left_as_found(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOTPLATE_TASKS_DIR", str(tmp_path / "state"))
     before, current, finalizers = _state.default_app, _state._tls.current_app, set(_state._on_app_finalizers)
-    others = set(_state._apps)
+    # Apps of tests of other folders that ran in this process are none of a test's here.
+    monkeypatch.setattr(_state, "_apps", WeakSet())
+    _state.set_default_app(None)
+    _state._set_current_app(None)
     yield
-    for app in set(_state._apps) - others:
+    for app in set(_state._apps):
         app.close()
     _state.set_default_app(before)
     _state._set_current_app(current)

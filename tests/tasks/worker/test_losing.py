@@ -177,6 +177,7 @@ def test_what_cannot_be_read_is_parked(serve: Serve, client: Application) -> Non
     headers = {"task": f"{CHORES}.add", "id": "7"}
     pickled = {"content_type": "application/x-python-serialize", "content_encoding": "binary"}
     with client.producer_or_acquire() as producer:
+        client.amqp.queues["celery"](producer.channel).declare()  # a worker that is connected may not have, yet
         producer.publish({"hello": "world"}, routing_key="celery", serializer="json")
         producer.publish(b"\x80\x04N.", routing_key="celery", headers=headers, **pickled)
     wait_until(lambda: len(parked(client)) == 2, what="both are parked")

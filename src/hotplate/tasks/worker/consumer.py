@@ -107,7 +107,7 @@ class _Held(NamedTuple):
 class Consumer(Waits):
     """The consumer of Hotplate's apps: what it cannot run is given back, then parked."""
 
-    def __init__(self, *arguments: Any, **options: Any) -> None:  # noqa: ANN401  Celery's
+    def __init__(self, *arguments: Any, **options: Any) -> None:  # noqa: ANN401  the shape is Celery's
         self._held: dict[str, _Held] = {}
         self._missed: set[str] = set()
         super().__init__(*arguments, **options)
@@ -117,7 +117,7 @@ class Consumer(Waits):
         super().on_ready()
         parking.trim(self.app)
 
-    def on_unknown_task(self, body: object, message: Message, exc: Exception) -> None:  # noqa: ARG002  Celery's
+    def on_unknown_task(self, body: object, message: Message, exc: Exception) -> None:  # noqa: ARG002  the shape is Celery's
         """Keep a task that is not known here for a while, then give it back: another version may know it."""
         given_back = attempts.number(message.headers, parking.UNKNOWN)
         name = parking.name(message)
@@ -133,11 +133,11 @@ class Consumer(Waits):
             self.app.backend.mark_as_failure(task, NotRegistered(name), request=_context(message, name))
             signals.task_unknown.send(sender=self, message=message, exc=exc, name=name, id=task)
 
-    def on_unknown_message(self, body: object, message: Message) -> None:  # noqa: ARG002  Celery's
+    def on_unknown_message(self, body: object, message: Message) -> None:  # noqa: ARG002  the shape is Celery's
         """Park a message that asks for no task."""
         self._refuse(message, "not a message of Celery's", None)
 
-    def on_invalid_task(self, body: object, message: Message, exc: Exception) -> None:  # noqa: ARG002  Celery's
+    def on_invalid_task(self, body: object, message: Message, exc: Exception) -> None:  # noqa: ARG002  the shape is Celery's
         """Park a message that asks for a task in a way that cannot be understood, or may not be."""
         self._refuse(message, f"{type(exc).__name__}: {exc}", exc)
 

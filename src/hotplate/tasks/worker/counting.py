@@ -120,7 +120,7 @@ class Counter:
         self._totals[event] += 1
         self._minutes[event].add()
 
-    def ended(self, returned: bool, value: Any) -> None:  # noqa: ANN401, FBT001  billiard's
+    def ended(self, returned: bool, value: Any) -> None:  # noqa: ANN401, FBT001  the shape is billiard's
         """Count what a process of the pool answered.
 
         Args:
@@ -162,7 +162,7 @@ class Counter:
         """Note that there is none, and why."""
         self._broker, self._problem = "waiting", problem
 
-    def watch(self, pool: Any) -> None:  # noqa: ANN401  billiard's
+    def watch(self, pool: Any) -> None:  # noqa: ANN401  the shape is billiard's
         """Tell of the processes and jobs of a pool.
 
         Args:

@@ -34,7 +34,7 @@ def at_once() -> Iterator[None]:
         _waiting -= 1
 
 
-def listen(worker: Any) -> None:  # noqa: ANN401  Celery's
+def listen(worker: Any) -> None:  # noqa: ANN401  the shape is Celery's
     """Install the handlers of SIGTERM and SIGQUIT.
 
     Args:
@@ -61,7 +61,7 @@ def listen(worker: Any) -> None:  # noqa: ANN401  Celery's
     signal.signal(signal.SIGQUIT, abandon)
 
 
-def give_back(worker: Any) -> NoReturn:  # noqa: ANN401  Celery's
+def give_back(worker: Any) -> NoReturn:  # noqa: ANN401  the shape is Celery's
     """Kill the tasks that run, give them back to the broker uncounted, and end this process.
 
     A deploy that cuts a long task short says nothing against the task; a broker that just gets it back could not tell

@@ -60,7 +60,7 @@ class Parked(msgspec.Struct, frozen=True):
     priority: int | None = None
 
 
-def queue() -> Any:  # noqa: ANN401  kombu's
+def queue() -> Any:  # noqa: ANN401  the shape is kombu's
     """Return the queue of parked messages as everybody must declare it: RabbitMQ refuses two different declarations."""
     return Queue(PARKED, Exchange(""), PARKED, durable=True, max_length=NEWEST, message_ttl=KEPT)
 
@@ -107,7 +107,7 @@ def again(app: Celery, message: Message) -> str:
     return str(target.name)
 
 
-def publish(app: Celery, message: Message, target: Any, headers: dict[str, Any], **options: Any) -> None:  # noqa: ANN401  kombu's
+def publish(app: Celery, message: Message, target: Any, headers: dict[str, Any], **options: Any) -> None:  # noqa: ANN401  the shape is kombu's
     """Publish a received message once more, straight to a queue, its body untouched.
 
     Straight to it because its exchange may have other queues, whose consumers have had the message.
@@ -180,7 +180,7 @@ def trim(app: Celery, newest: int = NEWEST, clock: Callable[[], float] = time.ti
                 channel.basic_get(PARKED, no_ack=True)
 
 
-def _oldest(channel: Any) -> float | None:  # noqa: ANN401  kombu's
+def _oldest(channel: Any) -> float | None:  # noqa: ANN401  the shape is kombu's
     """Return when the oldest message was parked; None if there is none."""
     if hasattr(channel, "client"):  # Redis: a message that is put back there becomes the newest
         raw = channel.client.lindex(f"{channel.global_keyprefix}{PARKED}", -1)  # a command that Kombu prefixes not

@@ -43,7 +43,7 @@ class Telling(AsynPool):
     Worker = Child
     on_timeout_set: Any
 
-    def on_job_ready(self, job: Any, i: Any, obj: tuple[bool, Any], inqW_fd: int) -> None:  # noqa: ANN401, N803  billiard's
+    def on_job_ready(self, job: Any, i: Any, obj: tuple[bool, Any], inqW_fd: int) -> None:  # noqa: ANN401, N803  the shape is billiard's
         """Count what became of a task."""
         super().on_job_ready(job, i, obj, inqW_fd)
         counting.COUNTER.ended(*obj)
@@ -55,12 +55,12 @@ class Telling(AsynPool):
         self.maintain_pool()
         return alive
 
-    def on_job_process_lost(self, job: Any, pid: int, exitcode: int) -> None:  # noqa: ANN401  billiard's
+    def on_job_process_lost(self, job: Any, pid: int, exitcode: int) -> None:  # noqa: ANN401  the shape is billiard's
         """Count a process that died while it ran a task."""
         counting.COUNTER.lost()
         super().on_job_process_lost(job, pid, exitcode)
 
-    def _create_timelimit_handlers(self, hub: Any) -> None:  # noqa: ANN401  Celery's
+    def _create_timelimit_handlers(self, hub: Any) -> None:  # noqa: ANN401  the shape is Celery's
         """Have a task's hard limit hold where the soft one, which may be everybody's, would come later.
 
         Celery looks at the hard limit when the soft one is over: `time_limit=10` with a default of an hour would be an
@@ -69,12 +69,12 @@ class Telling(AsynPool):
         super()._create_timelimit_handlers(hub)
         limit = self.on_timeout_set
 
-        def on_timeout_set(job: Any, soft: float | None, hard: float | None) -> None:  # noqa: ANN401  billiard's
+        def on_timeout_set(job: Any, soft: float | None, hard: float | None) -> None:  # noqa: ANN401  the shape is billiard's
             limit(job, None if soft and hard and soft >= hard else soft, hard)
 
         self.on_timeout_set = on_timeout_set
 
-    def _event_process_exit(self, hub: Any, proc: Any) -> None:  # noqa: ANN401  Celery's
+    def _event_process_exit(self, hub: Any, proc: Any) -> None:  # noqa: ANN401  the shape is Celery's
         """Look again soon: the process has closed its end, and may not have ended yet.
 
         Celery would look again within 5 s, and only then replace it and give its task back.
@@ -83,7 +83,7 @@ class Telling(AsynPool):
         if proc in self._pool:
             hub.call_later(_ENDING, self._event_process_exit, hub, proc)
 
-    def _join_exited_workers(self, shutdown: bool = False) -> list[int]:  # noqa: FBT001, FBT002  billiard's
+    def _join_exited_workers(self, shutdown: bool = False) -> list[int]:  # noqa: FBT001, FBT002  the shape is billiard's
         codes: list[int] = super()._join_exited_workers(shutdown)
         counting.COUNTER.exited(codes)
         return codes

@@ -23,7 +23,7 @@ _NOT_FAILED = (Ignore, KeyboardInterrupt, Reject, Retry, SystemExit, Terminated)
 class Request(CeleryRequest):
     """The `Request` of Hotplate's task class."""
 
-    def on_failure(self, exc_info: ExceptionInfo, send_failed_event: bool = True, return_ok: bool = False) -> Any:  # noqa: ANN401, FBT001, FBT002  Celery's
+    def on_failure(self, exc_info: ExceptionInfo, send_failed_event: bool = True, return_ok: bool = False) -> Any:  # noqa: ANN401, FBT001, FBT002  the shape is Celery's
         """Park what failed finally, then do what Celery does."""
         error = exc_info.exception
         error = error.exc if isinstance(error, ExceptionWithTraceback) else error

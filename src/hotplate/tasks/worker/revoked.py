@@ -31,7 +31,7 @@ def ask(app: Celery, name: str) -> None:
 
 
 @control_command()
-def hotplate_tell_revoked(state: Any, to: str = "", **_: object) -> None:  # noqa: ANN401  Celery's
+def hotplate_tell_revoked(state: Any, to: str = "", **_: object) -> None:  # noqa: ANN401  the shape is Celery's
     """Tell a worker which tasks have been revoked."""
     revoked = list(worker_state.revoked)[-_MOST:]
     if to and to != state.hostname and revoked:

@@ -96,26 +96,26 @@ class Worker(CeleryWorker):
     abandoned = False
     stopping = False
 
-    def on_before_init(self, *, hotplate: tuple[Plan, Talk], **options: Any) -> None:  # noqa: ANN401  Celery's
+    def on_before_init(self, *, hotplate: tuple[Plan, Talk], **options: Any) -> None:  # noqa: ANN401  the shape is Celery's
         """Be told to leave from now on."""
         self.plan, self.talk = hotplate
         self.talker = Talker(self.talk, self.plan.talk_every)
         leaving.listen(self)
         super().on_before_init(quiet=True, **options)
 
-    def stop(self, in_sighandler: bool = False, exitcode: int | None = None) -> None:  # noqa: FBT001, FBT002  Celery's
+    def stop(self, in_sighandler: bool = False, exitcode: int | None = None) -> None:  # noqa: FBT001, FBT002  the shape is Celery's
         """Wait for the tasks that run, unless they have been given up already."""
         self.stopping = True
         if self.abandoned:
             leaving.give_back(self)
         super().stop(in_sighandler, exitcode)
 
-    def setup_logging(self, colorize: bool | None = None) -> bool:  # noqa: ARG002, FBT001  Celery's
+    def setup_logging(self, colorize: bool | None = None) -> bool:  # noqa: ARG002, FBT001  the shape is Celery's
         """Leave logging to the app, as everywhere."""
         logs.settle(self.app)
         return True
 
-    def set_process_status(self, info: str) -> None:  # noqa: ARG002  Celery's
+    def set_process_status(self, info: str) -> None:  # noqa: ARG002  the shape is Celery's
         """Show the same title all the time."""
         setproctitle(self.plan.title)
 
@@ -141,7 +141,7 @@ class _Frozen(bootsteps.StartStopStep):
 
     requires = ("celery.worker.components:Hub",)
 
-    def start(self, parent: Worker) -> None:  # noqa: ARG002  Celery's
+    def start(self, parent: Worker) -> None:  # noqa: ARG002  the shape is Celery's
         """Freeze."""
         children.freeze()
 

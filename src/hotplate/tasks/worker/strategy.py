@@ -54,7 +54,7 @@ def counted(task: Task, app: Celery, consumer: Consumer) -> Handler:
     run: Handler = default(task, app, consumer)
     limit = attempts.limit(app)
 
-    def handle(message: Message, body: object, ack: Any, reject: Any, callbacks: Any, **options: Any) -> Any:  # noqa: ANN401  Celery's
+    def handle(message: Message, body: object, ack: Any, reject: Any, callbacks: Any, **options: Any) -> Any:  # noqa: ANN401  the shape is Celery's
         if attempts.lost(message):
             delivery = Delivery(message, ack, reject)
             if _still_runs(delivery, consumer):
