@@ -103,6 +103,8 @@ class Application(Celery):
     def send_task(self, name: str, args: Value = None, kwargs: Value = None, *more: Value, **options: Value) -> Value:
         """Send a task by name; fails soon and clearly where it cannot."""
         publish = super().send_task
+        if self.broker().kind == "redis":
+            options["headers"] = sending.dated(options.get("headers"))
 
         def send() -> Value:
             return publish(name, args, kwargs, *more, **options)

@@ -30,6 +30,7 @@ _PAUSES = (0.1, 0.2, 0.5, 1.0)  # seconds between its attempts; the last one is 
 _TOGETHER = ("chain", "chord", "group_id")  # what belongs to more than one task
 
 
+SENT = "hotplate-sent"  # header: seconds since 1970
 _REDIS = {"socket_connect_timeout": 0.5, "socket_timeout": 1}
 CONNECT_TIMEOUT = 1.0  # seconds, a handshake included
 
@@ -112,6 +113,16 @@ def patience(kind: Kind) -> dict[str, float]:
         kind: of the broker; whether one that is not known takes options cannot be told.
     """
     return {} if kind == "other" else {**_CONNECTING, **(_REDIS if kind == "redis" else {})}
+
+
+def dated(headers: dict[str, Value] | None, clock: Callable[[], float] = time.time) -> dict[str, Value]:
+    """Return a message's headers with the time, for a broker that keeps none: how long has the oldest one waited?
+
+    Args:
+        headers: of the message, if any.
+        clock: seconds since 1970.
+    """
+    return {**(headers or {}), SENT: clock()}
 
 
 def send(app: App, order: Order, publish: Callable[[], Result]) -> Result:

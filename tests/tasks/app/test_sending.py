@@ -208,3 +208,15 @@ def test_another_applications_file(make: Make, tmp_path: Path) -> None:
     with pytest.raises(HotplateError, match=r"shop.*admin.*shared=yes"):
         other.send_task("work")
     make("admin", broker_url=f"{url}?shared=yes", result_backend=None).send_task("work")
+
+
+@pytest.mark.redis
+def test_a_redis_is_told_when(make: Make, redis_url: str) -> None:
+    """It keeps no time of its own, and an operator asks how long the oldest task has waited."""
+    app = make(broker_url=redis_url, result_backend=redis_url)
+    begun = time.time()
+    app.send_task("work", headers={"trace": "7"})
+    with app.connection_for_read() as connection:
+        message = connection.default_channel.basic_get("celery")
+    assert message.headers["trace"] == "7"
+    assert begun <= message.headers[sending.SENT] <= time.time()

@@ -17,6 +17,7 @@ from hotplate.tasks.admin.parked import Entry
 from hotplate.tasks.admin.report import ParkedTask
 from hotplate.tasks.embedded.envelope import due
 from hotplate.tasks.redis import scripts
+from hotplate.tasks.sending import SENT
 from hotplate.tasks.untyped import Value
 from hotplate.tasks.worker.parking import PARKED
 
@@ -164,7 +165,7 @@ def _headers(raw: bytes) -> dict[str, Any]:
 
 
 def _age(headers: dict[str, Any]) -> float | None:
-    sent = headers.get("hotplate-sent")
+    sent = headers.get(SENT)
     return max(0.0, time.time() - sent) if isinstance(sent, int | float) else None
 
 
