@@ -87,7 +87,7 @@ def overhead(rounds: int, progress: Progress) -> Result:
     raw: dict[str, object] = {}
     # The article page would come out of the cache.
     for case, page, peer in ((HELLO, "hello world", HOTPLATE), (ARTICLE, "article page", UNCACHED)):
-        ours = peer._replace(command=(*peer.command, "--workers", "2", "--threads", "1"))
+        ours = peer._replace(command=(*peer.command, "--workers", "2", "--threads", "1", "--task-workers", "0"))
         candidates = {each.name: each for each in (ours, EMBEDDED, GRANIAN_WSGI)}
         loads: dict[str, list[Load]] = {name: [] for name in candidates}
         with tempfile.TemporaryDirectory() as folder:

@@ -12,12 +12,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks import newsdesk
-from benchmarks.peers import HOTPLATE, PEERS, Peer
+from benchmarks.peers import HOTPLATE, PEERS, UNCACHED, Peer
 from benchmarks.processes import BIN, ROOT, Server, free_port, running
 from benchmarks.rounds import Result, Row, Spread, turning
 from benchmarks.status import status
 
 Progress = Callable[[str], None]
+OURS = (HOTPLATE, UNCACHED)
 _PATH = "/"
 _STEADY = 60
 # A request that comes after a pause finds colder caches than one that follows another at once: on a shared machine it
@@ -27,7 +28,9 @@ _PAUSE = 0.05
 
 def first_requests(rounds: int, progress: Progress) -> Result:
     """The first request over the steady median, with the dev server and gunicorn beside us."""
-    shown = {peer.name: peer for peer in (HOTPLATE, *PEERS) if peer.name in {"hotplate", "gunicorn -w 4", "flask run"}}
+    # With the cache, the first page is made and the steady ones are hits; without it, like is compared with like.
+    beside = [peer for peer in PEERS if peer.name in {"gunicorn -w 4", "flask run"}]
+    shown = {peer.name: peer for peer in (*OURS, *beside)}
     after: dict[str, list[float]] = {}
     with tempfile.TemporaryDirectory() as folder:
         for number, name in turning(list(shown), rounds):
@@ -47,14 +50,14 @@ def _firsts(peer: Peer, log: Path) -> dict[str, float]:
     cwd, env = newsdesk.place()
     # One worker and one client, so that the worker that is new is the one that answers.
     words = peer.words("newsdesk.app:app", port)
-    if peer is HOTPLATE:
+    if peer in OURS:
         words += ["--workers", "1"]
     with running(words, port, cwd=cwd, log=log, env=env) as server:
-        if peer is HOTPLATE:
+        if peer in OURS:
             _until(lambda: status(cwd).healthy, server)
         firsts = {"start": _asked(server)}
         steady = statistics.median(_asked(server) for _ in range(_STEADY))
-        if peer is HOTPLATE:
+        if peer in OURS:
             subprocess.run([BIN / "hotplate", "reload"], cwd=cwd, check=True, capture_output=True)
             firsts["reload"] = _asked(server)
             kill_worker(server, cwd)
