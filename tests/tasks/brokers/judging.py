@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from tests.tasks.brokers.work import Line
 
 CONCURRENCY = 2
-# Others that a worker may have begun while an acknowledgement was on its way. A connection that breaks because of a kill
-# takes along what the broker had not read yet (RST discards it, RFC 9293, section 3.5.2), and a busy one reads late.
+# Others that a worker may have begun while an acknowledgement was on its way: a killed process that had not read all
+# resets its connection (RFC 1122, section 4.2.2.13), and what a busy broker had not read of it, either, is gone.
 ON_THE_WAY = 8 * CONCURRENCY
 
 
