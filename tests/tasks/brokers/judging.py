@@ -7,17 +7,14 @@ from collections.abc import Sequence
 from tests.tasks.brokers.work import Line
 
 CONCURRENCY = 2
-# Others that a worker may have begun while an acknowledgement was on its way: a killed process that had not read all
-# resets its connection (RFC 1122, section 4.2.2.13), and what a busy broker had not read of it, either, is gone.
-ON_THE_WAY = 8 * CONCURRENCY
 
 
 def twice_for_no_reason(lines: Sequence[Line]) -> list[str]:
     """Return the tasks that began more often than what happened to them explains.
 
     A task may begin again for each time that it was interrupted: its worker, one of its worker's processes or its
-    broker was ended after it began, and before its worker had taken `ON_THE_WAY` others, by which time it has been
-    acknowledged. And for each time that its producer was ended while it sent it.
+    broker was ended after it began, and before its worker had taken more than twice as many others as it has processes,
+    by which time it has been acknowledged. And for each time that its producer was ended while it sent it.
 
     Args:
         lines: the journal.
@@ -37,7 +34,7 @@ def _interrupted(lines: Sequence[Line]) -> bool:
     main, others = lines[0].main, 0
     for line in lines[1:]:
         if line.what == "broker" or (line.what == "killed" and line.main == main):
-            return others < ON_THE_WAY
+            return others < 2 * CONCURRENCY
         others += line.what == "began" and line.main == main
     return False
 
