@@ -9,7 +9,7 @@ from typing import Literal
 
 from celery import Celery, Task
 
-from hotplate.tasks import brokers, configured, defaults, sending
+from hotplate.tasks import brokers, configured, defaults, retrying, sending
 from hotplate.tasks.arguments import explained
 from hotplate.tasks.untyped import App, Job, Value
 
@@ -45,8 +45,16 @@ class Surrounded(Task):
 
     def apply_async(self, args: Value = None, kwargs: Value = None, *more: Value, **options: Value) -> Value:
         """Send it; arguments that cannot travel are named."""
+        retrying.note(self, options.get("task_id"))
         with explained(self, args, kwargs):
             return super().apply_async(args, kwargs, *more, **options)
+
+    def retry(
+        self, args: Value = None, kwargs: Value = None, exc: Value = None, *more: Value, **options: Value
+    ) -> Value:
+        """Send the next try; nothing is lost or overwritten by it."""
+        with retrying.asking(self, exc):
+            return super().retry(args, kwargs, exc, *more, **options)
 
 
 class Application(Celery):
@@ -127,6 +135,7 @@ class Application(Celery):
     def _get_backend(self) -> Value:
         backend = super()._get_backend()
         sending.settle(self, backend)
+        retrying.once(backend)
         return backend
 
     def broker(self) -> brokers.Broker:

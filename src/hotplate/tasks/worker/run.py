@@ -13,7 +13,7 @@ from celery.utils.imports import symbol_by_name
 from setproctitle import setproctitle
 
 from hotplate.tasks import redis
-from hotplate.tasks.worker import attempts, children, counting, leaving, logs
+from hotplate.tasks.worker import attempts, children, counting, leaving, logs, storing
 from hotplate.tasks.worker.consumer import Waits
 from hotplate.tasks.worker.counting import Counts, Rates, Running
 from hotplate.tasks.worker.pool import TaskPool
@@ -22,7 +22,6 @@ from hotplate.tasks.worker.talking import Talk, Talker
 __all__ = ["Counts", "Plan", "Rates", "Running", "Talk", "serve"]
 
 _BEGINS_WITHIN: Final = 60.0  # seconds
-_STORED_WITHIN: Final = 12  # tries, the later the longer apart: about 20 seconds, and less than the grace
 _PREFORK: Final = frozenset({None, "prefork", "processes"})
 
 
@@ -74,8 +73,7 @@ def serve(app: Celery, plan: Plan, talk: Talk) -> int:
     if conf.get("broker_transport") in {redis.TRANSPORT, redis.SENTINEL}:
         redis.configure(conf, plan.name)
     if conf.get(attempts.SETTING):  # an app of ours: a task that is done has not failed because a Redis is restarted
-        conf.result_backend_always_retry = True
-        conf.result_backend_max_retries = _STORED_WITHIN
+        storing.wait_in_children(app)
     # Celery kills a process that has not begun within 4 s: on a busy machine that would be every one.
     conf.worker_proc_alive_timeout = max(conf.worker_proc_alive_timeout or 0, _BEGINS_WITHIN)
     children.yield_to_others(plan.nice)

@@ -1,0 +1,75 @@
+"""A task that asks to be tried again: it is said to, then its next try is sent, and if that fails it is kept.
+
+Celery sends first: another process may have run the next try to its end when the first one writes RETRY over its
+result, and whoever waits for that waits for ever. And it drops a task whose next try could not be sent.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from celery import states
+from celery.exceptions import Reject
+
+from hotplate.tasks.untyped import Job, Value
+
+_log = logging.getLogger("hotplate.tasks")
+
+
+@contextmanager
+def asking(task: Job, error: BaseException | None) -> Iterator[None]:
+    """Within, the task's next try is sent (`note`).
+
+    Args:
+        task: the one that runs.
+        error: why it asks, if it says so.
+
+    Raises:
+        Reject: the next try could not be sent; the message of this one goes back to its queue.
+    """
+    task.request.hotplate_asks = (error,)
+    try:
+        yield
+    except Reject as problem:
+        # As words: it is pickled on its way to the worker's main process.
+        raise Reject(str(problem.reason), requeue=True) from problem
+    finally:
+        task.request.hotplate_asks = None
+
+
+def note(task: Job, task_id: Value) -> None:
+    """Store that a task is to be tried again, if that is what is being sent.
+
+    Args:
+        task: what is being sent.
+        task_id: the same as the running task's in its next try.
+    """
+    request = task.request
+    asks = getattr(request, "hotplate_asks", None)
+    if asks is None or task_id != request.id:
+        return
+    request.hotplate_noted = True
+    where = traceback.format_exc() if sys.exc_info()[0] else None
+    try:
+        task.backend.store_result(request.id, asks[0], states.RETRY, where, request=request)
+    except Exception as problem:  # noqa: BLE001  whichever store the app has; the next try matters more
+        _log.warning("Cannot store that %s %s is tried again: %s", task.name, request.id, problem)
+
+
+def once(backend: Value) -> None:
+    """Have a store of results leave alone what `note` has stored.
+
+    Args:
+        backend: Celery's.
+    """
+    mark = backend.mark_as_retry
+
+    def mark_as_retry(task_id: str, exc: Value, traceback: Value = None, request: Value = None, **more: Value) -> Value:
+        noted = getattr(request, "hotplate_noted", False)
+        return None if noted else mark(task_id, exc, traceback=traceback, request=request, **more)
+
+    backend.mark_as_retry = mark_as_retry
