@@ -16,26 +16,23 @@ from typing import Annotated
 import msgspec
 
 from hotplate.cache.stores.folder import write_new
+from hotplate.settings.records import helped
 
 MOST_ROUTES = 200  # of one process
 _MOST_FILES = 64
 _MOST_BYTES = 1024 * 1024  # of a file that is read
 
 
-def _help(text: str) -> msgspec.Meta:
-    return msgspec.Meta(description=text)
-
-
 class Suggestion(msgspec.Struct, frozen=True, kw_only=True):
     """What could be answered from the cache of one route."""
 
-    route: Annotated[str, _help("path, with * for what differs")]
-    requests: Annotated[int, _help("requests that were measured")] = 0
-    hits: Annotated[int, _help("of them, how many could have been answered from the cache")] = 0
-    mismatches: Annotated[int, _help("of these, how many the app answered differently than the cache would have")] = 0
-    seconds_saved: Annotated[float, _help("time the app would not have worked")] = 0.0
-    rule: Annotated[str, _help("line for cache_routes that would have it so; empty where that is not safe")] = ""
-    why: Annotated[str, _help("why it is not answered from the cache")] = ""
+    route: Annotated[str, helped("path, with * for what differs")]
+    requests: Annotated[int, helped("requests that were measured")] = 0
+    hits: Annotated[int, helped("of them, how many could have been answered from the cache")] = 0
+    mismatches: Annotated[int, helped("of these, how many the app answered differently than the cache would have")] = 0
+    seconds_saved: Annotated[float, helped("time the app would not have worked")] = 0.0
+    rule: Annotated[str, helped("line for cache_routes that would have it so; empty where that is not safe")] = ""
+    why: Annotated[str, helped("why it is not answered from the cache")] = ""
 
 
 class Measured(msgspec.Struct, frozen=True):

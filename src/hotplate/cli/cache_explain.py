@@ -20,6 +20,7 @@ from hotplate.cache.policy import Passage, Use, Verdict, ask, keep_seconds, reus
 from hotplate.cli import cache_origins, cache_urls
 from hotplate.cli.cache_probe import Judge, Probe, probe
 from hotplate.settings import Settings
+from hotplate.settings.records import helped
 
 if TYPE_CHECKING:
     from hotplate.cli.cache_reach import Reached
@@ -31,43 +32,39 @@ _STATES: dict[Use, State] = {
 }  # fmt: skip
 
 
-def _help(text: str) -> msgspec.Meta:
-    return msgspec.Meta(description=text)
-
-
 class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     """What there is to say of one page, for one kind of request."""
 
-    url: Annotated[str, _help("page that was looked for")]
-    key: Annotated[str, _help("what its response is stored by, in words")]
-    release: Annotated[str, _help("version of the code, part of the key")]
+    url: Annotated[str, helped("page that was looked for")]
+    key: Annotated[str, helped("what its response is stored by, in words")]
+    release: Annotated[str, helped("version of the code, part of the key")]
     state: Annotated[
         State,
-        _help("fresh, stale (served while refreshed), expired, unusable (for this request), absent or off (--cache)"),
+        helped("fresh, stale (served while refreshed), expired, unusable (for this request), absent or off (--cache)"),
     ]
-    stored: Annotated[bool, _help("whether a response is stored for such a request")]
-    why: Annotated[str, _help("what happens with such a request, and why")]
-    cache_status: Annotated[str, _help("what Cache-Status would say (RFC 9211)")]
-    request: Annotated[str, _help("what in the request itself keeps the cache away; empty for nothing")] = ""
-    rule: Annotated[str, _help("rule of cache_routes for the page; empty for none")] = ""
-    status: Annotated[int, _help("status of the stored response")] = 0
-    stored_at: Annotated[float, _help("when it was stored, in seconds since 1970")] = 0.0
-    age: Annotated[float, _help("its age in seconds")] = 0.0
-    lifetime: Annotated[float, _help("seconds it is fresh, counted in its age")] = 0.0
-    ttl: Annotated[float, _help("seconds it is still fresh; negative: stale for so long")] = 0.0
-    stale_while_revalidate: Annotated[float, _help("seconds after that in which it is served while refreshed")] = 0.0
-    stale_if_error: Annotated[float, _help("seconds after that in which it is served in place of an error")] = 0.0
-    everyone: Annotated[bool, _help("whether the app said it is for all, with cookies and without")] = False
-    tags: Annotated[tuple[str, ...], _help("what it can be invalidated by, besides its URL")] = ()
-    vary: Annotated[tuple[str, ...], _help("request fields it depends on")] = ()
+    stored: Annotated[bool, helped("whether a response is stored for such a request")]
+    why: Annotated[str, helped("what happens with such a request, and why")]
+    cache_status: Annotated[str, helped("what Cache-Status would say (RFC 9211)")]
+    request: Annotated[str, helped("what in the request itself keeps the cache away; empty for nothing")] = ""
+    rule: Annotated[str, helped("rule of cache_routes for the page; empty for none")] = ""
+    status: Annotated[int, helped("status of the stored response")] = 0
+    stored_at: Annotated[float, helped("when it was stored, in seconds since 1970")] = 0.0
+    age: Annotated[float, helped("its age in seconds")] = 0.0
+    lifetime: Annotated[float, helped("seconds it is fresh, counted in its age")] = 0.0
+    ttl: Annotated[float, helped("seconds it is still fresh; negative: stale for so long")] = 0.0
+    stale_while_revalidate: Annotated[float, helped("seconds after that in which it is served while refreshed")] = 0.0
+    stale_if_error: Annotated[float, helped("seconds after that in which it is served in place of an error")] = 0.0
+    everyone: Annotated[bool, helped("whether the app said it is for all, with cookies and without")] = False
+    tags: Annotated[tuple[str, ...], helped("what it can be invalidated by, besides its URL")] = ()
+    vary: Annotated[tuple[str, ...], helped("request fields it depends on")] = ()
     variants: Annotated[
-        tuple[tuple[str, ...], ...], _help("sets of request fields by which this page's responses are told apart")
+        tuple[tuple[str, ...], ...], helped("sets of request fields by which this page's responses are told apart")
     ] = ()
-    coding: Annotated[str, _help("coding it is stored in; empty: as the app sent it")] = ""
-    size: Annotated[int, _help("bytes of its body")] = 0
-    cost: Annotated[float, _help("seconds the app took to make it")] = 0.0
-    invalidation: Annotated[Invalidation | None, _help("the latest that reached it, of those written down")] = None
-    answer: Annotated[Probe | None, _help("with --ask: what the app answers, and what becomes of it")] = None
+    coding: Annotated[str, helped("coding it is stored in; empty: as the app sent it")] = ""
+    size: Annotated[int, helped("bytes of its body")] = 0
+    cost: Annotated[float, helped("seconds the app took to make it")] = 0.0
+    invalidation: Annotated[Invalidation | None, helped("the latest that reached it, of those written down")] = None
+    answer: Annotated[Probe | None, helped("with --ask: what the app answers, and what becomes of it")] = None
 
 
 class _Found(NamedTuple):

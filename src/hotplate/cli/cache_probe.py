@@ -18,6 +18,7 @@ from hotplate.cache.http.reasons import Reason
 from hotplate.cache.key import Url
 from hotplate.cache.policy import Passage, judge
 from hotplate.errors import ExitCode, HotplateError
+from hotplate.settings.records import helped
 
 _PATIENCE = 60.0  # seconds for the app's answer
 # What decides about caching; the values of cookies are nobody's business.
@@ -36,23 +37,19 @@ _ADVICE = {
 }
 
 
-def _help(text: str) -> msgspec.Meta:
-    return msgspec.Meta(description=text)
-
-
 class Probe(msgspec.Struct, frozen=True, kw_only=True):
     """What the app answers now, and what becomes of it."""
 
-    status: Annotated[int, _help("status of the answer")]
-    seconds: Annotated[float, _help("how long it took")]
-    kept: Annotated[bool, _help("whether the cache keeps such an answer")]
-    why: Annotated[str, _help("why not; empty where it does")] = ""
-    lifetime: Annotated[float, _help("seconds for which it is fresh")] = 0.0
-    cache_status: Annotated[str, _help("Cache-Status of the answer; empty for none")] = ""
+    status: Annotated[int, helped("status of the answer")]
+    seconds: Annotated[float, helped("how long it took")]
+    kept: Annotated[bool, helped("whether the cache keeps such an answer")]
+    why: Annotated[str, helped("why not; empty where it does")] = ""
+    lifetime: Annotated[float, helped("seconds for which it is fresh")] = 0.0
+    cache_status: Annotated[str, helped("Cache-Status of the answer; empty for none")] = ""
     fields: Annotated[
-        tuple[tuple[str, str], ...], _help("fields of the answer that decide; of cookies, only their names")
+        tuple[tuple[str, str], ...], helped("fields of the answer that decide; of cookies, only their names")
     ] = ()
-    advice: Annotated[str, _help("what would have it kept, if that is right for the page")] = ""
+    advice: Annotated[str, helped("what would have it kept, if that is right for the page")] = ""
 
 
 class Judge(NamedTuple):

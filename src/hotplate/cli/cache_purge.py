@@ -10,6 +10,7 @@ import msgspec
 
 from hotplate.cli import cache_origins, cache_urls
 from hotplate.errors import ExitCode, HotplateError
+from hotplate.settings.records import helped
 
 if TYPE_CHECKING:
     from hotplate.cli.cache_reach import Reached
@@ -17,18 +18,14 @@ if TYPE_CHECKING:
 _LONGEST_TAG = 1000  # characters
 
 
-def _help(text: str) -> msgspec.Meta:
-    return msgspec.Meta(description=text)
-
-
 class Purged(msgspec.Struct, frozen=True, kw_only=True):
     """What was invalidated."""
 
-    kind: Annotated[Literal["url", "tag", "all"], _help("what was named")]
-    what: Annotated[tuple[str, ...], _help("URLs or tags; for `all` nothing")]
-    entries: Annotated[int, _help("responses that were stored for the URLs, or altogether; -1: not known")]
-    seconds: Annotated[float, _help("until it held everywhere")]
-    where: Annotated[str, _help("where that is")]
+    kind: Annotated[Literal["url", "tag", "all"], helped("what was named")]
+    what: Annotated[tuple[str, ...], helped("URLs or tags; for `all` nothing")]
+    entries: Annotated[int, helped("responses that were stored for the URLs, or altogether; -1: not known")]
+    seconds: Annotated[float, helped("until it held everywhere")]
+    where: Annotated[str, helped("where that is")]
 
 
 def check(urls: Sequence[str], tags: Sequence[str]) -> None:

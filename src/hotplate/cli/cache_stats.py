@@ -12,7 +12,8 @@ from hotplate.cache import counters, journal, measured
 from hotplate.cache.http.reasons import Reason
 from hotplate.cache.measured import Suggestion
 from hotplate.cache.stores.base import StoreState
-from hotplate.settings.units import show_duration_roughly, show_size_roughly
+from hotplate.settings.records import helped
+from hotplate.settings.units import show_age, show_size_roughly
 
 if TYPE_CHECKING:
     from hotplate.cli.cache_reach import Reached
@@ -21,39 +22,35 @@ _SHOWN = 20  # routes
 _TOLD = 3  # reasons
 
 
-def _help(text: str) -> msgspec.Meta:
-    return msgspec.Meta(description=text)
-
-
 class Stats(msgspec.Struct, frozen=True, kw_only=True):
     """What the cache of an instance has done since it started, all its workers together."""
 
-    mode: Annotated[str, _help("off, headers or suggest (--cache)")]
-    profile: Annotated[str, _help("safe or rfc (--cache-profile)")]
-    hit_ratio: Annotated[float | None, _help("part of the requests that were answered from the cache; null: none yet")]
-    hits: Annotated[int, _help("answered from what is stored, fresh")]
-    stale: Annotated[int, _help("answered from what is stored, and refreshed in the background")]
-    revalidated: Annotated[int, _help("the app was only asked whether it had changed")]
-    collapsed: Annotated[int, _help("waited for another request's answer")]
-    misses: Annotated[int, _help("the app was asked")]
-    bypassed: Annotated[int, _help("none of the cache's business, such as POST")]
-    stored: Annotated[int, _help("responses stored")]
-    refused: Annotated[int, _help("responses that may not be stored")]
-    early: Annotated[int, _help("refreshed before they expired")]
-    not_modified: Annotated[int, _help("answers 304 out of the cache")]
-    invalidations: Annotated[int, _help("invalidations, by whomever")]
-    errors: Annotated[int, _help("faults of the cache itself; requests went on without it")]
-    bytes_served: Annotated[int, _help("bytes of bodies out of the cache")]
-    seconds_saved: Annotated[float, _help("time the app would have taken for what came out of the cache")]
-    function_hits: Annotated[int, _help("calls of @hotplate.cached functions that were not executed")]
-    function_misses: Annotated[int, _help("calls that were")]
-    suggested_hits: Annotated[int, _help("--cache suggest: requests that could have been answered from the cache")]
-    suggested_mismatches: Annotated[int, _help("of these, how many the app answered differently")]
-    store: Annotated[StoreState, _help("kind, entries, used and limit in bytes, is_up, detail, evicted, faults")]
-    releases: Annotated[tuple[str, ...], _help("versions of the code that serve now")]
-    last_invalidation: Annotated[journal.Invalidation | None, _help("when, kind, what, by")]
-    reasons: Annotated[dict[str, int], _help("why responses were not kept, by code, the most frequent first")]
-    suggestions: Annotated[tuple[Suggestion, ...], _help("--cache suggest: route by route")]
+    mode: Annotated[str, helped("off, headers or suggest (--cache)")]
+    profile: Annotated[str, helped("safe or rfc (--cache-profile)")]
+    hit_ratio: Annotated[float | None, helped("part of the requests that were answered from the cache; null: none yet")]
+    hits: Annotated[int, helped("answered from what is stored, fresh")]
+    stale: Annotated[int, helped("answered from what is stored, and refreshed in the background")]
+    revalidated: Annotated[int, helped("the app was only asked whether it had changed")]
+    collapsed: Annotated[int, helped("waited for another request's answer")]
+    misses: Annotated[int, helped("the app was asked")]
+    bypassed: Annotated[int, helped("none of the cache's business, such as POST")]
+    stored: Annotated[int, helped("responses stored")]
+    refused: Annotated[int, helped("responses that may not be stored")]
+    early: Annotated[int, helped("refreshed before they expired")]
+    not_modified: Annotated[int, helped("answers 304 out of the cache")]
+    invalidations: Annotated[int, helped("invalidations, by whomever")]
+    errors: Annotated[int, helped("faults of the cache itself; requests went on without it")]
+    bytes_served: Annotated[int, helped("bytes of bodies out of the cache")]
+    seconds_saved: Annotated[float, helped("time the app would have taken for what came out of the cache")]
+    function_hits: Annotated[int, helped("calls of @hotplate.cached functions that were not executed")]
+    function_misses: Annotated[int, helped("calls that were")]
+    suggested_hits: Annotated[int, helped("--cache suggest: requests that could have been answered from the cache")]
+    suggested_mismatches: Annotated[int, helped("of these, how many the app answered differently")]
+    store: Annotated[StoreState, helped("kind, entries, used and limit in bytes, is_up, detail, evicted, faults")]
+    releases: Annotated[tuple[str, ...], helped("versions of the code that serve now")]
+    last_invalidation: Annotated[journal.Invalidation | None, helped("when, kind, what, by")]
+    reasons: Annotated[dict[str, int], helped("why responses were not kept, by code, the most frequent first")]
+    suggestions: Annotated[tuple[Suggestion, ...], helped("--cache suggest: route by route")]
 
 
 def collect(reached: Reached) -> Stats:
@@ -126,7 +123,7 @@ def lines(found: Stats) -> Iterator[str]:
     facts = {
         "Answered": ", ".join(answered),
         "Asked": f"{found.misses} of the app; {found.bypassed} passed by",
-        "Saved": f"{_took(found.seconds_saved)} of the app's time, {show_size_roughly(found.bytes_served)} served",
+        "Saved": f"{show_age(found.seconds_saved)} of the app's time, {show_size_roughly(found.bytes_served)} served",
         "Kept": f"{found.stored} responses stored, {found.refused} refused, {found.early} refreshed early",
         "Functions": functions if found.function_hits + found.function_misses else "",
         "Store": _store(found.store),
@@ -182,13 +179,9 @@ def _suggested(found: Stats) -> Iterator[str]:
         yield "  Nothing measured yet: suggestions come with requests."
         return
     rows = [
-        (each.route, str(each.requests), f"{100 * each.hits / max(1, each.requests):.0f} %", _took(each.seconds_saved),
-         str(each.mismatches), each.rule or each.why)
+        (each.route, str(each.requests), f"{100 * each.hits / max(1, each.requests):.0f} %",
+         show_age(each.seconds_saved), str(each.mismatches), each.rule or each.why)
         for each in found.suggestions[:_SHOWN]
     ]  # fmt: skip
     head = ("route", "requests", "could hit", "saves", "mismatches", "rule for --cache-routes, or why not")
     yield from aligned([head, *rows], left=[0, 5])
-
-
-def _took(seconds: float) -> str:
-    return show_duration_roughly(float(f"{seconds:.3g}")) if seconds else "0 s"

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from hotplate.cli.cache_explain import Explanation, State
 from hotplate.cli.cache_probe import Probe
-from hotplate.settings.units import show_duration_roughly, show_size_roughly
+from hotplate.settings.units import show_age, show_duration_roughly, show_size_roughly
 
 _TOLD: dict[State, str] = {
     "fresh": "answered from the cache",
@@ -43,16 +43,16 @@ def lines(found: Explanation, now: float) -> Iterator[str]:
 
 
 def _of_response(found: Explanation) -> dict[str, str]:
-    ttl = f"{_took(found.ttl)} left" if found.ttl > 0 else f"stale for {_took(-found.ttl)}"
+    ttl = f"{show_age(found.ttl)} left" if found.ttl > 0 else f"stale for {show_age(-found.ttl)}"
     stale = [
-        f"{_took(found.stale_while_revalidate)} while it is refreshed" if found.stale_while_revalidate else "",
-        f"{_took(found.stale_if_error)} in place of an error" if found.stale_if_error else "",
+        f"{show_age(found.stale_while_revalidate)} while it is refreshed" if found.stale_while_revalidate else "",
+        f"{show_age(found.stale_if_error)} in place of an error" if found.stale_if_error else "",
     ]
     made = f", made in {show_duration_roughly(found.cost)}" if found.cost else ""
     coded = f", in {found.coding}" if found.coding else ""
     return {
         "Response": f"{found.status}, {show_size_roughly(found.size)}{coded}{made}",
-        "Age": f"{_took(found.age)} of {_took(found.lifetime)}, {ttl}",
+        "Age": f"{show_age(found.age)} of {show_age(found.lifetime)}, {ttl}",
         "Stale": ", ".join(filter(None, stale)),
         "For": "everyone, the app says so" if found.everyone else "requests without cookies and credentials",
         "Tags": ", ".join(found.tags),
@@ -64,7 +64,7 @@ def _invalidated(found: Explanation, now: float) -> str:
     last = found.invalidation
     if last is None:
         return ""
-    ago = _took(max(0.0, now - last.when))
+    ago = show_age(max(0.0, now - last.when))
     at = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(last.when))
     what = {"all": "everything, ", "tag": f"tag {last.what}, ", "url": f"{last.what}, ", "request": ""}[last.kind]
     since = "; stored again since" if found.stored and found.stored_at >= last.when else ""
@@ -72,7 +72,7 @@ def _invalidated(found: Explanation, now: float) -> str:
 
 
 def _of_answer(answer: Probe) -> Iterator[str]:
-    kept = f"kept for {_took(answer.lifetime)}" if answer.kept else f"not kept: {answer.why}"
+    kept = f"kept for {show_age(answer.lifetime)}" if answer.kept else f"not kept: {answer.why}"
     yield f"  {'Answer':<13} {answer.status} after {show_duration_roughly(answer.seconds)}; {kept}"
     if answer.cache_status:
         yield f"  {'':<13} Cache-Status: {answer.cache_status}"
@@ -80,7 +80,3 @@ def _of_answer(answer: Probe) -> Iterator[str]:
         yield f"  {'':<13} {name}: {value}"
     if answer.advice:
         yield f"  {'To keep it':<13} {answer.advice}"
-
-
-def _took(seconds: float) -> str:
-    return show_duration_roughly(float(f"{seconds:.3g}")) if seconds else "0 s"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from hotplate.cli.table import aligned
 from hotplate.cli.ui import clean
-from hotplate.settings.units import show_duration_roughly
+from hotplate.settings.units import show_age, show_duration_roughly
 
 if TYPE_CHECKING:
     from hotplate.cli.ui import Look
@@ -152,7 +152,7 @@ def _count(count: int | None) -> str:
 
 
 def _seconds(seconds: float | None) -> str:
-    return "-" if seconds is None else show_duration_roughly(float(f"{seconds:.3g}")) if seconds else "0 s"
+    return "-" if seconds is None else show_age(seconds)
 
 
 def _ago(at: float, now: float) -> str:

@@ -98,6 +98,16 @@ def show_duration_roughly(seconds: float) -> str:
     return f"{seconds / 86400:.3g} d"
 
 
+def show_age(seconds: float) -> str:
+    """Write seconds for people, to three figures; none are seconds, too.
+
+    Example:
+        >>> show_age(0), show_age(0.9996)
+        ('0 s', '1 s')
+    """
+    return show_duration_roughly(float(f"{seconds:.3g}")) if seconds else "0 s"
+
+
 def show_size(count: int) -> str:
     """Write bytes exactly, in the unit that takes the fewest digits.
 

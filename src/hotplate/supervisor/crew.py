@@ -10,7 +10,6 @@ import os
 import platform
 import select
 import signal
-import sys
 import threading
 import time
 from collections.abc import Sequence
@@ -142,10 +141,7 @@ class Talk:
     def in_child(self) -> None:
         """Undo, in a process that runs tasks, what belongs to this one."""
         self._line.close()
-        pools.leave_to_parent(self._engines)
-        numbers = sys.modules.get("numpy.random")
-        if numbers is not None:
-            numbers.seed()
+        inherit.part(self._engines)
 
     def is_over(self) -> bool:
         """Say whether this process was told to leave."""

@@ -43,11 +43,20 @@ def renew(title: str, engines: Sequence[Engine]) -> None:
     heed_master_only()
     os.register_at_fork(after_in_child=_usual_signals)
     _forget_exit_handlers()
+    part(engines)
+    calm_collector()
+
+
+def part(engines: Sequence[Engine]) -> None:
+    """Leave its connections to the parent, and draw other random numbers than it; in every process that is forked.
+
+    Args:
+        engines: the SQLAlchemy engines that existed before the fork.
+    """
     pools.leave_to_parent(engines)
     numbers = sys.modules.get("numpy.random")
     if numbers is not None:
         numbers.seed()
-    calm_collector()
 
 
 def heed_master_only() -> None:

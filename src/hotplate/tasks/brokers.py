@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Literal, NamedTuple
-from urllib.parse import quote
 
 from hotplate.errors import ExitCode, HotplateError
 from hotplate.settings.kinds import OFF_WORDS
 from hotplate.settings.refused import RefusedError
 from hotplate.settings.secret import RedisUrl, hidden
 from hotplate.tasks import place
+from hotplate.tasks.embedded import url as file_url
 from hotplate.tasks.installed import installed
 
 Kind = Literal["embedded", "redis", "amqp", "other"]
@@ -99,7 +99,7 @@ def embedded(environ: Mapping[str, str], main: str) -> Broker:
     Raises:
         HotplateError: no folder for it can be told.
     """
-    return described(f"hotplate:///{quote(str(place.file(environ, main)))}", "embedded")
+    return described(file_url(place.file(environ, main)), "embedded")
 
 
 def results(environ: Mapping[str, str], broker: Broker, main: str) -> Results:

@@ -9,7 +9,7 @@ from difflib import get_close_matches
 from celery.app.defaults import SETTING_KEYS
 
 from hotplate.errors import ExitCode, HotplateError
-from hotplate.tasks import brokers, defaults
+from hotplate.tasks import brokers, defaults, redis
 from hotplate.tasks.untyped import Conf, Value
 
 
@@ -33,20 +33,10 @@ def lowest(conf: Conf, fallback: brokers.Broker, main: str) -> dict[str, Value]:
     if broker.kind == "embedded":
         layer["broker_transport_options"] = {"application": main}  # the file is refused to another one
     if broker.kind == "redis" and not conf.get("broker_transport"):
-        layer["broker_transport"] = transport(broker)
+        layer["broker_transport"] = redis.transport_name(broker.url)
     if not conf.result_backend:
         layer["result_backend"] = brokers.results(os.environ, broker, main).url
     return layer
-
-
-def transport(broker: brokers.Broker) -> str:
-    """Return what takes messages from a Redis without losing any.
-
-    Args:
-        broker: a Redis.
-    """
-    name = "SentinelTransport" if broker.url.startswith("sentinel:") else "Transport"
-    return f"hotplate.tasks.redis:{name}"
 
 
 def names_broker(conf: Conf) -> bool:

@@ -10,7 +10,7 @@ from types import ModuleType
 from typing import NamedTuple
 
 from hotplate.errors import ExitCode, HotplateError
-from hotplate.tasks import brokers
+from hotplate.tasks import brokers, redis
 from hotplate.tasks.untyped import App
 
 _NAMES = ("celery", "celery_app", "app")  # what `celery -A` looks for, and what its documentation writes
@@ -78,7 +78,7 @@ def complete(found: Found, environ: Mapping[str, str]) -> Found:
     Raises:
         HotplateError: the broker in the environment cannot be used.
     """
-    from hotplate.tasks.configured import names_broker, transport
+    from hotplate.tasks.configured import names_broker
 
     conf = found.app.conf
     if found.ours or names_broker(conf) or conf.get("broker_host"):
@@ -86,7 +86,7 @@ def complete(found: Found, environ: Mapping[str, str]) -> Found:
     broker = brokers.choose(environ, found.name)
     conf["broker_url"] = broker.url
     if broker.kind == "redis":
-        conf["broker_transport"] = transport(broker)
+        conf["broker_transport"] = redis.transport_name(broker.url)
     if not conf.result_backend:
         conf["result_backend"] = brokers.results(environ, broker, found.name).url
     return found._replace(broker=broker)

@@ -7,15 +7,13 @@ from contextlib import AbstractContextManager
 
 from hotplate.tasks.admin import parked
 from hotplate.tasks.admin.amqp import taking
-from hotplate.tasks.admin.looking import Depth
+from hotplate.tasks.admin.looking import Depth, holds_tasks
 from hotplate.tasks.admin.parked import Entry
 from hotplate.tasks.admin.report import ParkedTask
 from hotplate.tasks.embedded import envelope
 from hotplate.tasks.embedded.file import Store
 from hotplate.tasks.untyped import Value
 from hotplate.tasks.worker.parking import NEWEST, PARKED
-
-_NO_TASKS = (".pidbox", "celeryev", PARKED)
 
 
 class Embedded:
@@ -35,7 +33,7 @@ class Embedded:
         found = [
             Depth(name, count.ready, count.delayed, count.taken, count.oldest_age if count.ready else None)
             for name, count in counts.items()
-            if not any(mark in name for mark in _NO_TASKS)
+            if holds_tasks(name)
         ]
         return found + [Depth(name, 0, 0, 0) for name in known if name not in counts]
 

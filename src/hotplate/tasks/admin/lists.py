@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from hotplate.tasks.admin import parked
-from hotplate.tasks.admin.looking import Depth
+from hotplate.tasks.admin.looking import Depth, holds_tasks
 from hotplate.tasks.admin.parked import Entry
 from hotplate.tasks.admin.report import ParkedTask
 from hotplate.tasks.embedded.envelope import due
@@ -24,7 +24,6 @@ from hotplate.tasks.worker.parking import PARKED
 _AT_ONCE = 100  # messages asked for at a time: some of them may be large
 _PATIENCE = 0.5  # seconds to look through a Redis that is somebody else's as well, or what workers have
 _BINDINGS = "_kombu.binding."  # what Kombu calls its sets of queues, by exchange
-_NO_TASKS = (".pidbox", "celeryev", PARKED)
 
 
 class _Payload(msgspec.Struct):
@@ -52,7 +51,7 @@ class Lists:
 
     def queues(self, known: Collection[str]) -> list[Depth]:
         """See `Look`."""
-        names = {name for name in {*known, *self._bound()} if not any(mark in name for mark in _NO_TASKS)}
+        names = {name for name in {*known, *self._bound()} if holds_tasks(name)}
         held = self._held()
         return [self._depth(name, held) for name in sorted(names)]
 

@@ -14,6 +14,9 @@ from hotplate.tasks.admin.parked import Entry
 from hotplate.tasks.admin.report import ParkedTask
 from hotplate.tasks.brokers import Kind
 from hotplate.tasks.untyped import Value
+from hotplate.tasks.worker.parking import PARKED
+
+_NO_TASKS = (".pidbox", "celeryev", PARKED)
 
 
 class Depth(NamedTuple):
@@ -45,6 +48,11 @@ class Look(Protocol):
 
     def walk(self) -> AbstractContextManager[Iterator[Entry]]:
         """Go through what is parked, oldest first; what is not removed on the way stays."""
+
+
+def holds_tasks(queue: str) -> bool:
+    """Whether a queue is one of tasks, by its name: not of remote control, of events, or of parked ones."""
+    return not any(mark in queue for mark in _NO_TASKS)
 
 
 def look(connection: Value, kind: Kind) -> Look:

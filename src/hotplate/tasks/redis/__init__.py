@@ -16,6 +16,11 @@ TRANSPORT = "hotplate.tasks.redis:Transport"
 SENTINEL = "hotplate.tasks.redis:SentinelTransport"
 
 
+def transport_name(url: str) -> str:
+    """Return the name of what takes messages from the Redis of a URL without losing any, as Kombu imports it."""
+    return SENTINEL if url.startswith("sentinel:") else TRANSPORT
+
+
 def configure(conf: Conf, owner: str = "") -> None:
     """Make a Celery app whose broker is a Redis use this transport.
 
@@ -30,8 +35,7 @@ def configure(conf: Conf, owner: str = "") -> None:
     """
     if not conf.get("broker_transport"):
         url = conf.broker_url or ""
-        first = url if isinstance(url, str) else url[0]
-        conf["broker_transport"] = SENTINEL if first.startswith("sentinel:") else TRANSPORT
+        conf["broker_transport"] = transport_name(url if isinstance(url, str) else url[0])
     if owner:
         conf["broker_transport_options"] = {**(conf.get("broker_transport_options") or {}), "hotplate_owner": owner}
 
