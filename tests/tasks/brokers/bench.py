@@ -84,6 +84,8 @@ class Bench:
             pid: of the process.
             main: of the worker that it belongs to, if it is no worker's main process itself.
         """
+        # What begins in the worker until this process is known to be gone says nothing about what it had taken.
+        note("killing", pid, main or pid, folder=self.folder)
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
         wait_until(lambda: not runs(pid), what=f"{pid} is gone")

@@ -13,8 +13,8 @@ def twice_for_no_reason(lines: Sequence[Line]) -> list[str]:
     """Return the tasks that began more often than what happened to them explains.
 
     A task may begin again for each time that it was interrupted: its worker, one of its worker's processes or its
-    broker was ended after it began, and before its worker had taken more than twice as many others as it has processes,
-    by which time it has been acknowledged. And for each time that its producer was ended while it sent it.
+    broker was ended before it was done, or before its worker had then taken more than twice as many others as it has
+    processes, by which time it has been acknowledged. And for each time that its producer was ended while it sent it.
 
     Args:
         lines: the journal.
@@ -31,11 +31,13 @@ def twice_for_no_reason(lines: Sequence[Line]) -> list[str]:
 
 def _interrupted(lines: Sequence[Line]) -> bool:
     """Say whether the task that begins in the first line was ended."""
-    main, others = lines[0].main, 0
+    _, which, main = lines[0]
+    done, others = False, 0
     for line in lines[1:]:
-        if line.what == "broker" or (line.what == "killed" and line.main == main):
+        if line.what == "broker" or (line.what in {"killing", "killed"} and line.main == main):
             return others < 2 * CONCURRENCY
-        others += line.what == "began" and line.main == main
+        done = done or line == ("done", which, main)
+        others += done and line.what == "began" and line.main == main
     return False
 
 

@@ -31,6 +31,7 @@ def test_a_broker_that_is_started_again_has_lost_nothing(at: Bench, end: str) ->
     at.wait("began", running)
     for which in waiting:
         at.send("do", which)
+    note("broker", end, os.getpid(), folder=at.folder)
     getattr(at.broker, end)()
     note("broker", end, os.getpid(), folder=at.folder)
     producer = at.producer(later)
