@@ -52,10 +52,11 @@ def note(task: Job, task_id: Value) -> None:
     asks = getattr(request, "hotplate_asks", None)
     if asks is None or task_id != request.id:
         return
-    request.hotplate_noted = True
+    backend = task.backend
+    backend.hotplate_noted = request.id
     where = traceback.format_exc() if sys.exc_info()[0] else None
     try:
-        task.backend.store_result(request.id, asks[0], states.RETRY, where, request=request)
+        backend.store_result(request.id, asks[0], states.RETRY, where, request=request)
     except Exception as problem:  # noqa: BLE001  whichever store the app has; the next try matters more
         _log.warning("Cannot store that %s %s is tried again: %s", task.name, request.id, problem)
 
@@ -64,12 +65,14 @@ def once(backend: Value) -> None:
     """Have a store of results leave alone what `note` has stored.
 
     Args:
-        backend: Celery's.
+        backend: Celery's, of one thread, which runs one task at a time.
     """
-    mark = backend.mark_as_retry
+    mark, backend.hotplate_noted = backend.mark_as_retry, None
 
-    def mark_as_retry(task_id: str, exc: Value, traceback: Value = None, request: Value = None, **more: Value) -> Value:
-        noted = getattr(request, "hotplate_noted", False)
-        return None if noted else mark(task_id, exc, traceback=traceback, request=request, **more)
+    def mark_as_retry(task_id: str, *what: Value, **more: Value) -> Value:
+        if task_id == backend.hotplate_noted:
+            backend.hotplate_noted = None
+            return None
+        return mark(task_id, *what, **more)
 
     backend.mark_as_retry = mark_as_retry

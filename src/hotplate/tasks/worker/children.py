@@ -14,6 +14,7 @@ from typing import Final
 
 from billiard import current_process, pool
 from celery import signals
+from kombu import pools
 from setproctitle import setproctitle
 
 from hotplate.tasks.worker import memory
@@ -48,6 +49,18 @@ def prepare(limit: int, in_child: Callable[[], None]) -> None:
     # highest it ever was: with a large app every child would be replaced after every task.
     pool.mem_rss = memory.Private(limit).kilobytes
     signals.worker_process_init.connect(begin, weak=False, dispatch_uid="hotplate")
+    signals.worker_before_create_process.connect(hang_up, weak=False, dispatch_uid="hotplate")
+
+
+def hang_up(**_: object) -> None:
+    """Close the connections by which the main process publishes, before it forks; they are opened again when needed.
+
+    Kombu closes them in whatever process is forked, and with AMQP that shuts down the parent's own socket: what the
+    parent was publishing went out twice.
+    """
+    for connections in pools.connections.values():
+        if connections.limit:
+            connections.resize(connections.limit, reset=True)
 
 
 def freeze() -> None:
