@@ -102,12 +102,13 @@ class Fleet:
         return await self.nursery.worker(slot, generation, self)
 
     def steer(self) -> None:
-        """Send new connections only where somebody serves, and promptly where possible.
+        """Send new connections only where somebody serves: promptly and without a hung request, where possible.
 
         Where there is nobody, they wait for the next one.
         """
-        warm = [slot.current for slot in self.slots if slot.current and slot.current.is_warm()]
-        best = [worker.slot for worker in warm if worker.is_prompt()] or [worker.slot for worker in warm]
+        warm = [slot for slot in self.slots if slot.is_warm()]
+        prompt = [slot for slot in warm if slot.current and slot.current.is_prompt()] or warm
+        best = [slot.index for slot in prompt if not slot.hung] or [slot.index for slot in prompt]
         chosen = {index: self.weights[index] for index in best if index in self.weights}
         self.send_to(chosen or dict.fromkeys(best, 1))
 
@@ -135,6 +136,9 @@ class Fleet:
         """Act on what a worker says."""
         match fact:
             case Hung():
+                if slot := self._slot_of(worker):
+                    slot.hung = True
+                    self.steer()
                 self.emit(
                     RequestHung(
                         slot=worker.slot, pid=worker.pid, request=fact.request, seconds=fact.seconds, stack=fact.stack

@@ -26,6 +26,7 @@ class Slot:
         self.turn = 0  # of the worker that was seated last; see `Fork`
         self.seated = False  # whether anybody ever was
         self.current: WorkerLink | None = None  # who accepts from the slot's listeners
+        self.hung = False  # whether a request hung in who serves it: it is being replaced, and better spared
         self.restarts = 0
         self.backoff = Backoff()
         self.wait = 0.0  # seconds until the next attempt to fill it
@@ -50,13 +51,13 @@ class Slot:
 
     def seat(self, worker: WorkerLink) -> WorkerLink | None:
         """Have `worker` serve it; returns who did before."""
-        before, self.current = self.current, worker
+        before, self.current, self.hung = self.current, worker, False
         self.turn, self.seated = worker.order.turn, True
         return before
 
     def vacate(self) -> WorkerLink | None:
         """Return who served it, and have nobody serve it."""
-        worker, self.current = self.current, None
+        worker, self.current, self.hung = self.current, None, False
         return worker
 
     def died(self, lived: float, *, served: bool) -> None:
