@@ -46,7 +46,7 @@ class Surrounded(Task):
     def apply_async(self, args: Value = None, kwargs: Value = None, *more: Value, **options: Value) -> Value:
         """Send it; arguments that cannot travel are named."""
         retrying.note(self, options.get("task_id"))
-        with explained(self, args, kwargs):
+        with explained(self, args, kwargs, options):
             return super().apply_async(args, kwargs, *more, **options)
 
     def retry(
@@ -118,7 +118,7 @@ class Application(Celery):
             return publish(name, args, kwargs, *more, **options)
 
         task = options.get("task_type") or self._tasks.get(name)
-        with explained(task, args, kwargs, name):
+        with explained(task, args, kwargs, options, name):
             return sending.send(self, sending.Order(name, task, args, kwargs, options), send)
 
     def connection_for_write(self, url: Value = None, **options: Value) -> Value:

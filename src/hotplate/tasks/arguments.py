@@ -8,7 +8,7 @@ from __future__ import annotations
 import inspect
 import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import is_dataclass
 from typing import NamedTuple
 
@@ -19,6 +19,14 @@ from hotplate.tasks.untyped import Job, Value
 
 _DEEPEST = 50  # levels looked into
 _KEYS = (str, int, float, bool, type(None))  # that JSON has as keys of objects, numbers as text
+# Options of a message that hold other tasks, with their arguments.
+_FURTHER: Mapping[str, str] = {
+    "chain": "a later step of its chain",
+    "chord": "the body of its chord",
+    "link": "its link",
+    "link_error": "its link_error",
+}
+_MEMBERS = ("tasks", "header", "body")  # where chains, groups and chords have theirs
 
 
 class ArgumentError(TypeError, EncodeError):
@@ -38,13 +46,14 @@ class Culprit(NamedTuple):
 
 
 @contextmanager
-def explained(task: Job, args: Value, kwargs: Value, name: str = "") -> Iterator[None]:
+def explained(task: Job, args: Value, kwargs: Value, options: Mapping[str, Value], name: str = "") -> Iterator[None]:
     """Say which argument it is when a message cannot be encoded.
 
     Args:
         task: whose message it is; None if it is not known here.
         args: by position.
         kwargs: by name.
+        options: with which it is sent; some hold tasks that follow it.
         name: of the task, where there is no task.
 
     Raises:
@@ -55,7 +64,7 @@ def explained(task: Job, args: Value, kwargs: Value, name: str = "") -> Iterator
     except ArgumentError:
         raise
     except EncodeError as problem:
-        culprit = find(task, args, kwargs)
+        culprit = find(task, args, kwargs, options)
         if culprit is None:
             raise
         called = name or getattr(task, "name", "") or "the task"
@@ -65,8 +74,8 @@ def explained(task: Job, args: Value, kwargs: Value, name: str = "") -> Iterator
         ) from problem
 
 
-def find(task: Job, args: Value, kwargs: Value) -> Culprit | None:
-    """Return the first argument, or part of one, that is not JSON.
+def find(task: Job, args: Value, kwargs: Value, options: Mapping[str, Value] | None = None) -> Culprit | None:
+    """Return the first argument, or part of one, that is not JSON; of the task itself, or of one that follows it.
 
     Dates, times, UUIDs, decimals and bytes travel: Celery writes and reads them (kombu.utils.json).
 
@@ -74,6 +83,7 @@ def find(task: Job, args: Value, kwargs: Value) -> Culprit | None:
         task: they are for; None if it is not known here.
         args: by position.
         kwargs: by name.
+        options: with which it is sent, such as `link`.
 
     Example:
         >>> find(None, [1, {"tags": {"a"}}], {})
@@ -89,6 +99,42 @@ def find(task: Job, args: Value, kwargs: Value) -> Culprit | None:
         found = _within(value, "", 0)
         if found is not None:
             return Culprit(f"keyword {name}{found.where}", found.value)
+    return _following(options or {}, 0)
+
+
+def _following(options: Mapping[str, Value], depth: int) -> Culprit | None:
+    """Return what cannot travel of the tasks that follow one: Celery sends them in its message."""
+    for option, called in _FURTHER.items():
+        for each in _tasks(options.get(option), depth):
+            own = find(_known(each), each.get("args"), each.get("kwargs"))
+            if own is not None:
+                return Culprit(f"{own.where} of {each['task']}, {called},", own.value)
+            found = _following(each.get("options") or {}, depth + 1)
+            if found is not None:
+                return found
+    return None
+
+
+def _tasks(signature: Value, depth: int) -> Iterator[Mapping[str, Value]]:
+    """Yield the tasks of what may be one, several, or a chain, group or chord of them; a signature is a dictionary."""
+    if depth > _DEEPEST:
+        return
+    if isinstance(signature, list | tuple):
+        for each in signature:
+            yield from _tasks(each, depth + 1)
+    elif isinstance(signature, dict) and signature.get("task"):
+        kwargs = signature.get("kwargs")
+        held = [kwargs[name] for name in _MEMBERS if name in kwargs] if isinstance(kwargs, dict) else []
+        if str(signature["task"]).startswith("celery.") and held:
+            yield from _tasks(held, depth + 1)
+        else:
+            yield signature
+
+
+def _known(signature: Mapping[str, Value]) -> Job:
+    """Return a signature's task, for the names of its parameters; None if it is not known here."""
+    with suppress(Exception):  # an app raises an error of its own for a task that it does not have
+        return getattr(signature, "type", None)
     return None
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from celery import chord, group
 from kombu.exceptions import EncodeError
 
 from hotplate.tasks.arguments import ArgumentError, find
@@ -143,3 +144,33 @@ def test_a_proxy_that_raises_when_it_is_looked_at(make: Make) -> None:
 def test_nothing_is_found_where_nothing_is_wrong() -> None:
     """Then the encoder's own words stand."""
     assert find(None, (1, "a"), {"b": [None]}) is None
+
+
+def test_what_follows_a_task_is_searched_too(make: Make) -> None:
+    """It travels in the same message; whose argument it is, and in which place, is said."""
+    app = make()
+
+    @app.task(name="add")
+    def add(x: Any, y: Any = None) -> Any: ...
+
+    def refuse(send: Any, said: str) -> None:
+        with pytest.raises(ArgumentError, match=re.escape(said)) as refused:
+            send()
+        assert "Pass its id" in str(refused.value)
+
+    good, bad = add.si(1), add.s(Article())
+    refuse((good | bad).apply_async, "Cannot send add: argument 1 (x) of add, a later step of its chain, is an Article")
+    refuse((good | good | add.si(1, y={"by": Article()})).apply_async, "keyword y.by of add, a later step of its chain")
+    refuse((good | group(good, bad)).apply_async, "argument 1 (x) of add, a later step of its chain, is an Article")
+    refuse(
+        chord([good, good], add.s(y=Article())).apply_async, "keyword y of add, the body of its chord, is an Article"
+    )
+    refuse((group(good, good) | bad).apply_async, "argument 1 (x) of add, the body of its chord, is an Article")
+    refuse(lambda: add.apply_async((1,), link=bad), "argument 1 (x) of add, its link, is an Article")
+    refuse(
+        lambda: add.apply_async((1,), link_error=[good, bad]), "argument 1 (x) of add, its link_error, is an Article"
+    )
+    refuse(lambda: add.apply_async((1,), link=add.si(2).on_error(bad)), "argument 1 (x) of add, its link_error, is an")
+    elsewhere = app.signature("elsewhere", ({"by": Article()},))
+    refuse((good | elsewhere).apply_async, "argument 1.by of elsewhere, a later step of its chain, is an Article")
+    refuse(lambda: app.send_task("add", (1,), link=bad), "argument 1 (x) of add, its link, is an Article")
