@@ -23,6 +23,7 @@ class Surrounded(Task):
 
     abstract = True
     # By name, as Celery's own are: only a worker imports them. They count attempts, and park what fails for good.
+    # A class that has others of its own keeps them (`Application._surrounded`).
     Strategy = "hotplate.tasks.worker.strategy:counted"
     Request = "hotplate.tasks.worker.request:Request"
 
@@ -162,6 +163,8 @@ class Application(Celery):
             named = {"__module__": base.__module__, "__doc__": base.__doc__, "abstract": True}
             if "name" in vars(base):
                 named["name"] = vars(base)["name"]
+            chosen = {name: getattr(base, name) for name in ("Strategy", "Request")}
+            named |= {name: value for name, value in chosen.items() if value != getattr(Task, name)}
             self._based[base] = type(base.__name__, (Surrounded, base), named)
         return self._based[base]
 

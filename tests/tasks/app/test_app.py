@@ -17,6 +17,7 @@ from flask import g
 import hotplate
 from hotplate.errors import ExitCode, HotplateError
 from hotplate.tasks import defaults
+from hotplate.tasks.app import Surrounded
 from hotplate.tasks.app import make as make_app
 from tests.tasks.app.conftest import Make, Run
 
@@ -177,6 +178,33 @@ def test_it_is_celery(make: Make, run: Run) -> None:
     assert (state, result) == ("SUCCESS", identity)
     assert work.name == "tests.tasks.app.test_app.work"
     assert pickle.loads(pickle.dumps(app)).main == "shop"  # noqa: S301  # our own bytes
+
+
+def test_a_task_class_keeps_its_own_request_and_strategy(make: Make) -> None:
+    """Ours stand where the user's class has Celery's; what it names itself is its user's choice."""
+    app = make()
+
+    class Plain(Task):
+        """Says nothing of how it is received."""
+
+    class Watched(Plain):
+        """Has a request of its own, as Celery's documentation shows."""
+
+        Request = "site.requests:Watched"
+
+    class Sampled(Watched):
+        """Has both."""
+
+        Strategy = "site.strategies:sampled"
+
+    def work() -> None: ...
+
+    made = {base: app.task(base=base, name=base.__name__)(work) for base in (Plain, Watched, Sampled)}
+    ours = (Surrounded.Request, Surrounded.Strategy)
+    assert (made[Plain].Request, made[Plain].Strategy) == ours
+    assert (made[Watched].Request, made[Watched].Strategy) == ("site.requests:Watched", ours[1])
+    assert (made[Sampled].Request, made[Sampled].Strategy) == ("site.requests:Watched", "site.strategies:sampled")
+    assert all(isinstance(task, Surrounded) for task in (app.tasks[each.__name__] for each in made))
 
 
 # ---------------------------------------------------------------- Flask's context
