@@ -104,8 +104,8 @@ class _Held(NamedTuple):
     roomy: bool
 
 
-class Consumer(Waits):
-    """The consumer of Hotplate's apps: what it cannot run is given back, then parked."""
+class Keeps(Waits):
+    """The consumer of any app: what it cannot run is given back, then parked; Celery's own destroys it."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:  # noqa: ANN401  the shape is Celery's
         self._held: dict[str, _Held] = {}
@@ -120,7 +120,7 @@ class Consumer(Waits):
     def on_unknown_task(self, body: object, message: Message, exc: Exception) -> None:  # noqa: ARG002  the shape is Celery's
         """Keep a task that is not known here for a while, then give it back: another version may know it."""
         given_back = attempts.number(message.headers, parking.UNKNOWN)
-        name = parking.name(message)
+        task, name = _asked_for(message)
         if given_back < attempts.limit(self.app):
             pause = attempts.pause(self.app, given_back)
             if name not in self._missed and len(self._missed) < _MOST:
@@ -129,7 +129,6 @@ class Consumer(Waits):
             self._later(pause, message, given_back + 1)
             return
         if self._lay_aside(message, "unknown", f"no worker knows {name}; its module may not be imported"):
-            task = message.headers.get("id", "")
             self.app.backend.mark_as_failure(task, NotRegistered(name), request=_context(message, name))
             signals.task_unknown.send(sender=self, message=message, exc=exc, name=name, id=task)
 
@@ -144,15 +143,6 @@ class Consumer(Waits):
     def on_decode_error(self, message: Message, exc: Exception) -> None:
         """Park a message whose content cannot be read."""
         self._refuse(message, f"{type(exc).__name__}: {exc}", exc)
-
-    def on_connection_error_after_connected(self, exc: Exception) -> None:
-        """Keep a place for each task that still runs: its message comes again, and is taken over (see `strategy`).
-
-        Celery would expect to run it a second time, and leave one of the places empty until the first run has ended.
-        """
-        super().on_connection_error_after_connected(exc)
-        self.initial_prefetch_count = self.max_prefetch_count
-        self._maximum_prefetch_restored = True
 
     def on_close(self) -> None:
         """Forget what was to be given back: it comes back by itself, since the connection it came by is gone."""
@@ -195,6 +185,25 @@ class Consumer(Waits):
             self._later(_LONGEST, message, given_back)
             return
         message.ack_log_error(_log, self.connection_errors)
+
+
+class Consumer(Keeps):
+    """The consumer of Hotplate's apps, whose tasks go on while their connection is lost."""
+
+    def on_connection_error_after_connected(self, exc: Exception) -> None:
+        """Keep a place for each task that still runs: its message comes again, and is taken over (see `strategy`).
+
+        Celery would expect to run it a second time, and leave one of the places empty until the first run has ended.
+        """
+        super().on_connection_error_after_connected(exc)
+        self.initial_prefetch_count = self.max_prefetch_count
+        self._maximum_prefetch_restored = True
+
+
+def _asked_for(message: Message) -> tuple[str, str]:
+    """Return the id and the name of the task that a message asks for, in whichever form (Celery's protocols 1 and 2)."""
+    headers = message.headers if "task" in message.headers else message.payload
+    return str(headers.get("id") or ""), str(headers["task"])
 
 
 def _context(message: Message, name: str) -> Bunch:

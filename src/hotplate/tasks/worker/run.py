@@ -10,11 +10,12 @@ from celery import Celery, bootsteps
 from celery.apps.worker import Worker as CeleryWorker
 from celery.exceptions import SecurityWarning
 from celery.utils.imports import symbol_by_name
+from celery.worker.consumer import Consumer as CeleryConsumer
 from setproctitle import setproctitle
 
 from hotplate.tasks import redis
 from hotplate.tasks.worker import attempts, children, counting, leaving, logs, storing
-from hotplate.tasks.worker.consumer import Waits
+from hotplate.tasks.worker.consumer import Keeps, Waits
 from hotplate.tasks.worker.counting import Counts, Rates, Running
 from hotplate.tasks.worker.pool import TaskPool
 from hotplate.tasks.worker.talking import Talk, Talker
@@ -22,6 +23,7 @@ from hotplate.tasks.worker.talking import Talk, Talker
 __all__ = ["Counts", "Plan", "Rates", "Running", "Talk", "serve"]
 
 _BEGINS_WITHIN: Final = 60.0  # seconds
+_FATES: Final = ("on_unknown_task", "on_unknown_message", "on_invalid_task", "on_decode_error")
 _PREFORK: Final = frozenset({None, "prefork", "processes"})
 
 
@@ -68,12 +70,12 @@ def serve(app: Celery, plan: Plan, talk: Talk) -> int:
     app._after_fork()  # noqa: SLF001  what Celery does in its own children: the parent's connections stay its own
     app.steps["worker"].update((_Frozen, _Forked))
     conf = app.conf
+    if conf.get(attempts.SETTING):  # an app of ours: a task that is done has not failed because a Redis is restarted
+        storing.wait_in_children(app)
     if plan.attempts:
         conf[attempts.SETTING] = plan.attempts
     if conf.get("broker_transport") in {redis.TRANSPORT, redis.SENTINEL}:
         redis.configure(conf, plan.name)
-    if conf.get(attempts.SETTING):  # an app of ours: a task that is done has not failed because a Redis is restarted
-        storing.wait_in_children(app)
     # Celery kills a process that has not begun within 4 s: on a busy machine that would be every one.
     conf.worker_proc_alive_timeout = max(conf.worker_proc_alive_timeout or 0, _BEGINS_WITHIN)
     children.yield_to_others(plan.nice)
@@ -162,8 +164,12 @@ def _options(app: Celery, plan: Plan) -> dict[str, Any]:
 
 
 def _consumer(app: Celery) -> type[Waits]:
-    """Return the app's own class of consumer, which also waits as ours do."""
+    """Return the app's own class of consumer, which also waits and keeps as ours do.
+
+    What its user has written for messages that cannot be run stays.
+    """
     theirs: type[Any] = symbol_by_name(app.conf.worker_consumer)
     if issubclass(theirs, Waits):
         return theirs
-    return new_class(theirs.__name__, (Waits, theirs))
+    written = {name: each for name in _FATES if (each := getattr(theirs, name)) is not getattr(CeleryConsumer, name)}
+    return new_class(theirs.__name__, (Keeps, theirs), exec_body=lambda namespace: namespace.update(written))
