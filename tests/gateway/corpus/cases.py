@@ -237,6 +237,15 @@ CHUNKS = (
     Case("200 trailers", _chunked(b"0\r\n" + b"X: a\r\n" * 200 + b"\r\n"), 200, 400),
 )
 
+FORBIDDEN_BEHIND_ANNOUNCED = _chunked(
+    b"1\r\na\r\n0\r\nX-Sum: 1\r\nHost: b.example\r\nContent-Length: 99\r\nAuthorization: x\r\n\r\n",
+    b"Trailer: X-Sum\r\n",
+)
+
+# Chunks that leave no doubt where the request ends: only the fields behind them are refused.
+WELL_FRAMED = {f"trailer {which}" for which in ("that nobody announced", "Host", "Content-Length", "Transfer-Encoding")}
+BADLY_FRAMED = tuple(case for case in CHUNKS if case.ours == 400 and case.name not in WELL_FRAMED)
+
 # What the data plane settles in a way the RFCs allow, without a trace in the scope: nothing above it can refuse these.
 # gunicorn 27 refuses them all. Each is harmless here, and why.
 SETTLED = (
@@ -253,6 +262,9 @@ SETTLED = (
     Case("space after the size", _chunked(b"1 \r\na\r\n" + LAST), 200, 200),
     Case("malformed extension", _chunked(b"1;=\r\na\r\n" + LAST), 200, 200),
     Case("extension with a control byte", _chunked(b"1;a\x01b\r\na\r\n" + LAST), 200, 200),
+    # RFC 9110, section 6.5.1: trailer fields may be dropped, and all are; which ones came cannot be told from above, so
+    # a Trailer field that names a harmless one lets others come with it. They reach nobody and frame nothing.
+    Case("forbidden trailers that nobody announced, behind one that was", FORBIDDEN_BEHIND_ANNOUNCED, 200, 200),
 )
 
 # RFC 9112, section 3.2.2 wants the target's host; the data plane tells only of the Host field where there is one.

@@ -1,6 +1,7 @@
 """A data plane in a process of its own, bare or with the layers under test, and a client that sends it raw bytes.
 
-Its app reads the whole body and answers with what it got, as JSON: the scope and the messages.
+Its app reads the whole body and answers with what it got, as JSON: the scope and the messages. At /unread it answers
+without a look at the body.
 """
 
 from __future__ import annotations
@@ -63,7 +64,7 @@ async def _tell(driver: Driver, scope: Scope, receive: Receive, send: Send) -> N
         await send({"type": "websocket.accept"})
         return
     messages: list[Message] = []
-    while not messages or messages[-1].get("more_body"):
+    while scope["path"] != "/unread" and (not messages or messages[-1].get("more_body")):
         messages.append(await receive())
     told = {key: value for key, value in scope.items() if key not in {"asgi", "extensions", "hotplate.head"}}
     body = json.dumps({"scope": told, "messages": messages}, default=lambda text: text.decode("latin-1")).encode()
