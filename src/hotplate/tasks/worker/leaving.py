@@ -13,9 +13,8 @@ from typing import Any, NoReturn
 from celery import signals
 from celery.exceptions import WorkerShutdown
 from celery.worker import state
-from kombu.exceptions import OperationalError
 
-from hotplate.tasks.worker import parking
+from hotplate.tasks.worker.request import send_again
 
 _log = logging.getLogger("hotplate.tasks")
 
@@ -41,21 +40,21 @@ def listen(worker: Any) -> None:  # noqa: ANN401  the shape is Celery's
         worker: Celery's; its `abandoned` is set by SIGQUIT, its `stopping` says that its event loop has ended.
     """
 
-    def finish(_signal: int, _frame: FrameType | None) -> None:
+    def finish(number: int, _frame: FrameType | None) -> None:
         if state.should_stop is None:
-            signals.worker_shutting_down.send(sender=worker.hostname, sig="SIGTERM", how="Warm", exitcode=0)
+            sent = signal.Signals(number).name
+            signals.worker_shutting_down.send(sender=worker.hostname, sig=sent, how="Warm", exitcode=0)
             state.should_stop = 0
         if _waiting:
             raise WorkerShutdown(0)
 
-    def abandon(_signal: int, _frame: FrameType | None) -> None:
+    def abandon(number: int, frame: FrameType | None) -> None:
         worker.abandoned = True
-        hub = getattr(worker, "hub", None)
-        if hub is not None and not worker.stopping and not _waiting:
-            # In between two events: a half-sent acknowledgement must not get another one into its middle.
-            hub.call_soon(give_back, worker)
-        else:
+        if getattr(worker, "hub", None) is None or worker.stopping or _waiting:
             give_back(worker)
+        # In between two rounds of the loop, where the worker stops, and sees that it is abandoned: a half-sent
+        # acknowledgement must not get another one into its middle.
+        finish(number, frame)
 
     signal.signal(signal.SIGTERM, finish)
     signal.signal(signal.SIGQUIT, abandon)
@@ -70,17 +69,33 @@ def give_back(worker: Any) -> NoReturn:  # noqa: ANN401  the shape is Celery's
     Args:
         worker: Celery's.
     """
+    for number in (signal.SIGTERM, signal.SIGQUIT):
+        signal.signal(number, signal.SIG_IGN)  # said again, it would begin in the middle
     for process in list(getattr(getattr(worker.pool, "_pool", None), "_pool", ())):
         with suppress(ProcessLookupError):
             os.kill(process.pid, signal.SIGKILL)
-    for request in list(state.active_requests):
-        if request.acknowledged:
-            continue
-        message = request.message
-        try:
-            parking.publish(worker.app, message, parking.origin(worker.app, message), {})
-        except OperationalError as error:  # it comes back by itself, and counts as an attempt
-            _log.warning("Cannot give %s %s back by hand: %s", request.name, request.id, error)
-        else:
-            message.ack_log_error(_log, request.connection_errors)
-    os._exit(0)
+    try:
+        _hear_nothing_more(worker)
+        for request in {*state.active_requests, *state.reserved_requests}:
+            if not request.acknowledged and send_again(request):
+                request.message.ack_log_error(_log, request.connection_errors)
+                request.acknowledged = True
+        _write_what_is_done(worker)
+    except Exception:  # noqa: BLE001  whatever it is, the broker gives back what is not acknowledged
+        _log.exception("Cannot give back everything by hand")
+    finally:
+        os._exit(0)
+
+
+def _hear_nothing_more(worker: Any) -> None:  # noqa: ANN401  the shape is Celery's
+    """Receive no messages: those that are given back would come here at once."""
+    consumer = getattr(worker, "consumer", None)
+    if consumer is not None and consumer.task_consumer:
+        with suppress(*consumer.connection_errors, *consumer.channel_errors):
+            consumer.task_consumer.cancel()
+
+
+def _write_what_is_done(worker: Any) -> None:  # noqa: ANN401  the shape is Celery's
+    """Acknowledge what was left to the loop's next round, or to its next tick, which will not come."""
+    if getattr(worker, "hub", None) is not None:
+        worker.hub.close()

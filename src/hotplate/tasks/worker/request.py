@@ -52,3 +52,28 @@ class Request(CeleryRequest):
             parking.park(self.app, self.message, "failed", f"{type(error).__name__}: {error}")
         except OperationalError as problem:  # its result says that it failed; it cannot be tried again by us
             _log.warning("Cannot park %s %s, which failed: %s", self.name, self.id, problem)
+
+
+def send_again(request: CeleryRequest) -> bool:
+    """Publish a task's message anew, uncounted, to be acknowledged afterwards; returns whether it could be done.
+
+    A message that just went back could not be told from one whose process was lost.
+
+    Args:
+        request: Celery's or ours; not acknowledged.
+    """
+    message = request.message
+    if not _is_ours(message):
+        return False
+    try:
+        parking.publish(request.app, message, parking.origin(request.app, message), {})
+    except OperationalError as problem:  # it comes back by itself, and counts as an attempt
+        _log.warning("Cannot give %s %s back by hand: %s", request.name, request.id, problem)
+        return False
+    return True
+
+
+def _is_ours(message: Message) -> bool:
+    """Return whether a message's channel is open: when it is closed, the broker gives the message to others."""
+    channel = message.channel
+    return not getattr(channel, "closed", False) and bool(getattr(channel, "is_open", True))

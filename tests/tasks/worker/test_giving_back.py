@@ -1,0 +1,66 @@
+"""What a task worker gives back is in the broker once, and counts as no death: the same on every broker."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+
+import pytest
+
+from hotplate.tasks.admin import reaching
+from hotplate.tasks.admin.looking import look
+from hotplate.tasks.app import Application
+from hotplate.tasks.worker import parking
+from tests.support.waiting import DEADLINE, wait_until
+from tests.tasks.worker.chores import notes
+from tests.tasks.worker.conftest import Serve, Serving
+
+CHORES = "tests.tasks.worker.chores"
+UNWILLING = "tests.tasks.worker.unwilling"
+ORDERS = {
+    "at once": (signal.SIGQUIT,),
+    "together": (signal.SIGTERM, signal.SIGQUIT),
+    "after the grace": (signal.SIGTERM, None, signal.SIGQUIT),
+}
+
+pytestmark = pytest.mark.process
+
+
+def kept(client: Application, queue: str = "celery") -> int:
+    """Return how many messages of a queue the broker has, taken ones included where it tells of them."""
+    with reaching.connected(client, "look") as connection:
+        inside = look(connection, reaching.of(client).kind)
+        if queue == parking.PARKED:
+            return len(inside.parked())
+        found = [depth for depth in inside.queues([queue]) if depth.name == queue]
+    return sum(number or 0 for depth in found for number in (depth.depth, depth.delayed, depth.taken))
+
+
+def leave(worker: Serving, client: Application, name: str, order: str) -> None:
+    """Tell a worker to leave, by signals in an order, and wait until it has left."""
+    for number in ORDERS[order]:
+        if number is not None:
+            worker.send(number)
+        else:
+            wait_until(lambda: not client.control.ping([name], timeout=0.3), what="it receives nothing more")
+    assert worker.wait() == 0
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_a_task_is_given_back_once(serve: Serve, client: Application, folder: Path, order: str) -> None:
+    """However a worker is told to leave, the task that it runs is in the broker once, and is run once more."""
+    worker = serve(UNWILLING, concurrency=2, attempts=1, name="hotplate-first@here")
+    client.send_task(f"{UNWILLING}.hold_silently", ("long",))
+    wait_until(lambda: notes(folder, "long.began"), what="the task runs")
+    leave(worker, client, "hotplate-first@here", order)
+    wait_until(lambda: kept(client), what="the broker has it")
+    assert kept(client) == 1
+
+    (folder / "long").touch()
+    second = serve(UNWILLING, concurrency=1, attempts=1)
+    wait_until(lambda: notes(folder, "long.done"), what="the task is done")
+    assert client.send_task(f"{CHORES}.add", (1, 2)).get(timeout=DEADLINE) == 3  # what was before it is done
+    assert second.stop() == 0
+    assert kept(client) == 0
+    assert len(notes(folder, "long.began")) == 2
+    assert kept(client, parking.PARKED) == 0
