@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 from types import SimpleNamespace
 from typing import Any
@@ -141,12 +142,22 @@ def test_a_machine_for_tasks_feeds_the_watchdog() -> None:
 
 
 def test_the_busiest_worker_is_told_to_shed() -> None:
-    """The plan's surplus goes to the worker it belongs to, and the weights to the fleet."""
+    """The plan's surplus goes to the worker it belongs to, and the weights to the fleet while clients come back."""
     busy, idle = FakeWorker(0, 6), FakeWorker(1, 0)
     fleet = FakeFleet(busy, idle)
-    pulse(fleet).look(0.1)
-    assert (busy.told, idle.told) == ([Shed(3)], [])
-    assert fleet.weights == {1: 3}
+
+    async def level() -> None:
+        looking = pulse(fleet)
+        looking.look(0.1)
+        looking.look(0.35)
+        assert (busy.told, idle.told) == ([Shed(3)], [])
+        assert fleet.weights == {1: 3}
+        over = asyncio.Event()
+        fleet.steer = over.set  # type: ignore[method-assign]  # a fake
+        await over.wait()
+        assert not fleet.weights
+
+    asyncio.run(level())
 
 
 def test_the_watchdog_is_not_fed_without_a_warm_worker() -> None:

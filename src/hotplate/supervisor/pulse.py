@@ -9,7 +9,7 @@ from collections.abc import Callable, Coroutine
 
 from hotplate.supervisor.events import WorkerStuck
 from hotplate.supervisor.fleet import Fleet
-from hotplate.supervisor.levelling import Leveller, Load
+from hotplate.supervisor.levelling import COME_BACK, Leveller, Load
 from hotplate.supervisor.messages import Shed
 from hotplate.supervisor.systemd import Notifier
 from hotplate.supervisor.workerlink import WorkerLink
@@ -100,9 +100,15 @@ class Pulse:
         loads = [Load(worker.slot, worker.traffic.active_connections, worker.answered) for worker in warm]
         plan = self._leveller.plan(loads)
         self._fleet.weights = plan.weights
+        if plan.shed:
+            asyncio.get_running_loop().call_later(COME_BACK, self._spread_evenly)
         for worker in warm:
             if worker.slot in plan.shed:
                 worker.tell(Shed(plan.shed[worker.slot]))
+
+    def _spread_evenly(self) -> None:
+        self._fleet.weights = {}
+        self._fleet.steer()
 
     async def _rest_if_idle(self) -> None:
         after = self._fleet.settings.idle_timeout
