@@ -12,7 +12,7 @@ import pytest
 import redis
 
 from hotplate.tasks.redis import scripts
-from hotplate.tasks.redis.owners import LOOKS, Owner
+from hotplate.tasks.redis.owners import Owner
 from tests.support.brokers import Broker
 from tests.support.waiting import wait_until
 from tests.tasks.redis.conftest import Open
@@ -93,40 +93,6 @@ def test_urgent_messages_are_taken_first(side: Open) -> None:
         sender.send(priority, priority=priority)
     sender.send("none")
     assert [message.payload for message in side().take(5)] == [9, 6, 3, 0, "none"]
-
-
-def test_who_stands_still_loses_what_it_took_and_runs_it_twice_at_most(side: Open, client: redis.Redis) -> None:
-    """A process that was paused too long finds its messages taken by others; its acknowledgement then harms nobody."""
-    side().send("long")
-    paused, other = side(), side()
-    (first,) = paused.take()
-    paused.look()
-    other.listen()
-    other.look(LOOKS - 1)
-    assert taken(client) == 1
-    other.look()
-    (second,) = other.take()
-    assert (second.payload, second.delivery_info["redelivered"]) == ("long", True)
-    first.ack()
-    assert taken(client) == 1
-    paused.send("next")
-    (third,) = paused.take()
-    other.look()
-    assert paused.owner in owners(client)  # whoever takes is known, even if it was thought gone
-    second.ack()
-    third.ack()
-    assert (waiting(client), taken(client)) == (0, 0)
-
-
-def test_who_counts_keeps_what_it_took_for_ever(side: Open, client: redis.Redis) -> None:
-    """No task runs twice because it is long."""
-    side().send("long")
-    worker, other = side(), side()
-    worker.take()
-    for _ in range(3 * LOOKS):
-        worker.look()
-        other.look()
-    assert taken(client) == 1
 
 
 def test_a_successor_gets_its_predecessors_messages_at_once(side: Open, client: redis.Redis) -> None:

@@ -73,6 +73,10 @@ class Owned(_Mixin):
         """Return a key as Redis has it: Kombu prefixes some commands' keys by itself, a script's not."""
         return f"{self.global_keyprefix}{name}"
 
+    def another_client(self) -> Value:
+        """Return a client that shares neither connections nor locks with the channel's."""
+        return self._get_client()(connection_pool=self._get_pool())
+
     def give(self, tags: Iterable[str], side: str = "RPUSH", client: Value = None) -> None:
         """Put messages of ours back; what we do not have is nobody's loss.
 

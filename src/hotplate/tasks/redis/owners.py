@@ -3,7 +3,8 @@
 An owner is a consuming connection of a process. Every second it counts one up in Redis and reads what all others have
 counted. An owner is gone
 
-- at once, if it was a process of this machine that runs no more, or an earlier connection of this very process;
+- at once, if it was a process of this machine that runs no more, or an earlier connection of this very process; and for
+  as long as it is seen to run on this machine it is not gone, whatever its count says;
 - at once, if this process has taken its place on another machine (see `hotplate.tasks.redis.configure`);
 - after 15 looks, a second or more apart, at which its count stood still. A Redis that does not answer is not looked at,
   so that its pause makes nobody look dead; and a process that is paused does not look.
@@ -16,6 +17,7 @@ from __future__ import annotations
 import os
 import platform
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -76,9 +78,9 @@ class Owner(NamedTuple):
         return self.pid == os.getpid() and self.place == place() and self.started == started(self.pid)
 
     @property
-    def is_known_dead(self) -> bool:
-        """Whether it is certain that its process is gone."""
-        return self.place == place() and not _runs(self.pid, self.started)
+    def runs(self) -> bool | None:
+        """Whether its process runs; None if that cannot be told from here."""
+        return _runs(self.pid, self.started) if self.place == place() else None
 
 
 class Watch:
@@ -109,14 +111,18 @@ class Watch:
         return [name for name in counts if name != str(self._me) and self._is_gone(name, mine, is_new=is_new)]
 
     def _is_gone(self, name: str, mine: Collection[str], *, is_new: bool) -> bool:
-        if self._seen[name][1] >= LOOKS:
-            return True
-        owner = Owner.parse(name)
-        if owner is None or name in mine:
+        if name in mine:
             return False
-        if owner.is_of_this_process or owner.is_known_dead:
-            return True
-        return bool(is_new and owner.slot and owner.slot == self._me.slot and owner.place != self._me.place)
+        owner = Owner.parse(name)
+        if owner is not None:
+            if owner.is_of_this_process:
+                return True
+            runs = owner.runs
+            if runs is not None:
+                return not runs
+            if is_new and owner.slot and owner.slot == self._me.slot and owner.place != self._me.place:
+                return True
+        return self._seen[name][1] >= LOOKS
 
 
 @cache
@@ -138,20 +144,23 @@ def started(pid: int) -> str:
     Raises:
         ProcessLookupError: there is no such process.
     """
-    os.kill(pid, 0)
+    with suppress(PermissionError):  # another user's, which is there all the same
+        os.kill(pid, 0)
     try:
         # The second field is a name in parentheses, which may hold anything (proc(5)); the 3rd is the state, the 22nd
         # the start. psutil adds the time of boot, which moves with the clock.
         fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
-    except FileNotFoundError:
+    except (FileNotFoundError, PermissionError):  # there is no /proc, or another user's processes are hidden in it
         return ""
     return "-" if fields[0] in {"Z", "X"} else fields[19]
 
 
-def _runs(pid: int, since: str) -> bool:
+def _runs(pid: int, since: str) -> bool | None:
     try:
-        return started(pid) in {since, ""}
+        begun = started(pid)
     except ProcessLookupError:
         return False
-    except (OSError, IndexError):  # another user's; or something is hidden from us
-        return True
+    except (OSError, IndexError):  # it ended while it was looked at, for instance
+        return None
+    # Without a start that is known, another process may have got its id.
+    return begun == since if begun and since else None

@@ -126,6 +126,11 @@ redis.call('HINCRBY', KEYS[1], ARGV[1], 1)
 return redis.call('HGETALL', KEYS[1])
 """
 
+# KEYS: owners. ARGV: owner. One that left, or was thought gone, stays away: nothing is its own any more.
+PULSE: Final = """
+if redis.call('HEXISTS', KEYS[1], ARGV[1]) == 1 then redis.call('HINCRBY', KEYS[1], ARGV[1], 1) end
+"""
+
 
 def command(script: str, keys: Sequence[str], arguments: Sequence[str | int]) -> tuple[str | int, ...]:
     """Return a script as Redis wants it; by its text, which Redis caches, so that no restart makes it unknown.

@@ -11,7 +11,7 @@ from weakref import WeakSet
 from kombu.log import get_logger
 from kombu.transport import redis as kombu_redis
 
-from hotplate.tasks.redis import scripts
+from hotplate.tasks.redis import pulse, scripts
 from hotplate.tasks.redis.channel import Channel, SentinelChannel
 from hotplate.tasks.redis.owners import PAUSE, Owner, Watch
 from hotplate.tasks.redis.qos import QoS
@@ -40,6 +40,7 @@ class Transport(_KombuTransport):
         self._watch: Watch | None = None
         self._looked = float("-inf")
         self._is_known = False  # whether Redis may know us as an owner
+        self._pulse: Value = None  # what `beat` says it by
         self._doubtful: dict[str, int] = {}  # tags -> how many more looks they are asked after
         _keep_transport(client, type(self))
         _transports.add(self)
@@ -50,7 +51,7 @@ class Transport(_KombuTransport):
         if self._owner is None or self._owner.pid != os.getpid():
             options = self.client.transport_options if self.client else {}
             self._owner = Owner.new(options.get("hotplate_owner", ""))
-            self._watch = None
+            self._watch = self._pulse = None
         return self._owner
 
     def doubt(self, tag: str) -> None:
@@ -72,6 +73,7 @@ class Transport(_KombuTransport):
             return
         self._looked = now
         self._is_known = True
+        pulse.keep(_known, lambda: PAUSE)
         me = str(self.owner)
         with channel.conn_or_acquire() as client, _refusals_logged(channel):
             if self._watch is None:
@@ -83,6 +85,15 @@ class Transport(_KombuTransport):
             counts = {name.decode(): count.decode() for name, count in zip(told, told, strict=True)}
             for name in self._watch.gone(counts, _mine()):
                 _release(channel, client, name, counts[name])
+
+    def beat(self) -> None:
+        """Say that we live while the loop does not get to `look`; by another thread, on a connection of its own."""
+        if self._owner is None or self._owner.pid != os.getpid() or monotonic() - self._looked < 2 * PAUSE:
+            return
+        for channel in list(self.channels)[:1]:
+            if self._pulse is None:
+                self._pulse = channel.another_client()
+            scripts.run(self._pulse, scripts.PULSE, [channel.key(scripts.OWNERS)], [str(self._owner)])
 
     def leave(self, channel: Value) -> None:
         """Be an owner no longer, if a channel that closes is the last that takes; all it took goes back.
@@ -109,13 +120,26 @@ class Transport(_KombuTransport):
         """Let an event loop wait for messages, and look after owners."""
         super().register_with_event_loop(connection, loop)
         cycle = self.cycle
-        cycle._restore_messages_tref.cancel()  # noqa: SLF001  Kombu looks every 10 s, and counts 10 of them as one
-        cycle._restore_messages_tref = loop.call_repeatedly(PAUSE, cycle.maybe_restore_messages)  # noqa: SLF001  the same
+        # Kombu looks every 10 s, counts 10 of them as one, and looks no more once a worker has stopped to consume, when
+        # its tasks may run for long. Celery runs timers until they have ended.
+        cycle._restore_messages_tref.cancel()  # noqa: SLF001  it is Kombu that must not look
+        cycle._restore_messages_tref = loop.call_repeatedly(PAUSE, self._look)  # noqa: SLF001  the same
 
     def close_connection(self, connection: Value) -> None:
         """Close; what was taken and not acknowledged goes back, now or when this process looks again."""
         _transports.discard(self)
+        if self._pulse is not None and self._owner is not None and self._owner.pid == os.getpid():
+            self._pulse.connection_pool.disconnect()
         super().close_connection(connection)
+
+    def _look(self) -> None:
+        """Look from a timer, on a channel that takes or has taken."""
+        for channel in [each for each in self.channels if each.takes][:1]:
+            try:
+                self.look(channel)
+            except self.connection_errors as problem:
+                # Whoever receives, or acknowledges, sees to it.
+                _log.debug("cannot look after those who have taken tasks: %r", problem)
 
     def _ask_after_doubtful(self, channel: Value, client: Value) -> None:
         if self._doubtful:
@@ -151,9 +175,20 @@ def _warn_of_eviction(client: Value) -> None:
         )
 
 
+def _known() -> list[Transport]:
+    """Return the open connections of this process that Redis may know as owners."""
+    return [transport for transport in _open() if transport._is_known]  # noqa: SLF001  a function of this class
+
+
 def _mine() -> set[str]:
     """Return the owners that the open connections of this process are."""
-    return {str(transport._owner) for transport in list(_transports) if transport._owner is not None}  # noqa: SLF001  a function of this class
+    return {str(transport._owner) for transport in _open() if transport._owner is not None}  # noqa: SLF001  a function of this class
+
+
+def _open() -> list[Transport]:
+    while True:
+        with suppress(RuntimeError):  # another thread has just connected
+            return list(_transports)
 
 
 @contextmanager
