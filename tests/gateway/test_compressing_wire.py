@@ -95,7 +95,7 @@ def test_curl_reads_it(client: httpx.Client, coding: str) -> None:
     """A client of another make decodes what it asked for, with a session's filler in it and without."""
     for fields in ([], ["-H", "Cookie: session=1"]):
         for path, content in (("/answer/page", PAGE.encode()), ("/lines", LINES)):
-            command = [require("curl"), "-sS", "--compressed", "-H", f"Accept-Encoding: {coding}", *fields]
+            command = [str(require("curl")), "-sS", "--compressed", "-H", f"Accept-Encoding: {coding}", *fields]
             answer = subprocess.run([*command, f"{client.base_url}{path}"], check=True, capture_output=True).stdout
             assert answer == content
 

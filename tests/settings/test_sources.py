@@ -217,7 +217,7 @@ def pems(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("pems")
     for name in ("one", "two"):
         command = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=localhost"
-        arguments = [require("openssl"), *command.split(), "-keyout", f"{name}.key", "-out", f"{name}.pem"]
+        arguments = [str(require("openssl")), *command.split(), "-keyout", f"{name}.key", "-out", f"{name}.pem"]
         subprocess.run(arguments, cwd=folder, check=True, capture_output=True)
     encrypt = "openssl pkey -in one.key -aes256 -passout pass:x -out locked.key"
     subprocess.run(encrypt.split(), cwd=folder, check=True, capture_output=True)
