@@ -64,3 +64,32 @@ def test_a_task_is_given_back_once(serve: Serve, client: Application, folder: Pa
     assert kept(client) == 0
     assert len(notes(folder, "long.began")) == 2
     assert kept(client, parking.PARKED) == 0
+
+
+def test_a_second_message_of_a_running_task_takes_no_place(serve: Serve, client: Application, folder: Path) -> None:
+    """A worker that gets a task again while it runs it has one message of it, which is gone when the task is done."""
+    client.send_task(f"{UNWILLING}.hold_silently", ("long",))
+    with client.connection_for_write() as connection:
+        message = wait_until(client.amqp.queues["celery"](connection.default_channel).get, what="it is there")
+        parking.publish(client, message, "celery", {})
+        worker = serve(UNWILLING, concurrency=2)
+        wait_until(lambda: notes(folder, "long.began"), what="the task runs")
+        message.reject(requeue=True)
+    assert client.send_task(f"{CHORES}.add", (1, 2)).get(timeout=DEADLINE) == 3  # there is a place
+    (folder / "long").touch()
+    wait_until(lambda: kept(client) == 0, what="nothing of it is left")
+    assert worker.stop() == 0
+    assert kept(client) == 0
+    assert len(notes(folder, "long.began")) == 1
+
+
+def test_another_try_of_a_running_task_is_another_message(serve: Serve, client: Application, folder: Path) -> None:
+    """A retry that comes back while the try before it has not ended is run, and not taken for that one."""
+    client.send_task(f"{UNWILLING}.hold_silently", ("long",))
+    with client.connection_for_write() as connection:
+        message = wait_until(client.amqp.queues["celery"](connection.default_channel).get, what="it is there")
+        parking.publish(client, message, "celery", {"retries": 1})
+        serve(UNWILLING, concurrency=2)
+        wait_until(lambda: notes(folder, "long.began"), what="the one runs")
+        message.reject(requeue=True)
+    wait_until(lambda: len(notes(folder, "long.began")) == 2, what="the other one runs, too")

@@ -32,13 +32,15 @@ class Request(CeleryRequest):
         return super().on_failure(exc_info, send_failed_event, return_ok)
 
     def redelivered(self, message: Message, ack: Callable[..., object], reject: Callable[..., object]) -> None:
-        """Take over the message that the broker sent again: the first one's connection is gone.
+        """Take over the message that the broker sent again: the first one's connection is gone, or there were two.
 
         Args:
             message: as it was received now.
             ack: acknowledges it.
             reject: gives it back.
         """
+        if _is_ours(self.message):
+            self.acknowledge()
         self._message, self._on_ack, self._on_reject = message, ack, reject
         self.acknowledged = False
 

@@ -87,10 +87,14 @@ def _count(task: Task, consumer: Consumer, delivery: Delivery, limit: int) -> bo
 def _still_runs(delivery: Delivery, consumer: Consumer) -> bool:
     """Return whether a message comes back to the very worker that runs its task, after their connection was lost.
 
-    Then it is acknowledged when the task ends, instead of running the task twice at the same time.
+    Then it is acknowledged when the task ends, instead of running the task twice at the same time. A retry has the id of
+    the try before it, and is another one.
     """
-    running = state.requests.get(delivery.message.headers.get("id"))
+    headers = delivery.message.headers
+    running = state.requests.get(headers.get("id"))
     if not isinstance(running, Request) or running not in state.active_requests:
+        return False
+    if running.message.headers.get("retries") != headers.get("retries"):
         return False
     if running.acknowledged and not running.task.acks_late:
         delivery.ack(_log, consumer.connection_errors)
