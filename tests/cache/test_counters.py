@@ -14,6 +14,7 @@ import pytest
 from hotplate.cache import counters as module
 from hotplate.cache.counters import BYTES_SERVED, HITS, MISSES, NAMES, Counters, fold, read
 from hotplate.cache.owner import Owner, me
+from hotplate.cache.stores.folder import locked
 
 ROOT = Path(__file__).parents[2]
 
@@ -195,3 +196,12 @@ def test_a_reader_stops_nobody_and_sees_no_count_twice(folder: Path) -> None:
         assert totals["hits"] >= seen
         seen = totals["hits"]
         assert Counters(folder).totals()["hits"] == seen
+
+
+def test_a_row_can_be_claimed_beforehand(tmp_path: Path) -> None:
+    """Who counts first finds a row that was claimed while nobody waited, and no other one is taken."""
+    counters, other = Counters(tmp_path), Counters(tmp_path)
+    counters.warm_up()
+    with locked(tmp_path / "counters.lock"):  # whoever wanted to claim one now would wait for ever
+        counters.add(HITS)
+    assert other.totals()["hits"] == 1

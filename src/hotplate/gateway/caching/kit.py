@@ -137,6 +137,7 @@ def opened() -> Cache | None:
     try:
         cache = service.current()
         _use(cache.store)
+        cache.counters.warm_up()
     except HotplateError:
         raise
     except Exception:  # noqa: BLE001  # a file that is broken in a way nobody thought of must not keep a site down
