@@ -75,3 +75,27 @@ def test_a_machine_for_tasks_has_something_to_do() -> None:
 def test_what_to_run_can_be_told_by_a_variable() -> None:
     """One image serves as web machine and as machine for tasks."""
     assert resolve({}, {"HOTPLATE_ONLY": "tasks"}, NOWHERE).settings.only == "tasks"
+
+
+@pytest.mark.parametrize(
+    ("raw", "queues"),
+    [
+        (("celery,mail", "slow"), ("celery", "mail", "slow")),
+        (["big queue"], ("big queue",)),
+        ("auto", ()),
+        (("auto",), ()),
+        ("off", ()),
+    ],
+)
+def test_queues_are_named(raw: object, queues: tuple[str, ...]) -> None:
+    """By a flag as often as wanted, with commas, or as a list in a file; auto is what the app names."""
+    assert resolve({"task_queues": raw}, {}, NOWHERE).settings.task_queues == queues
+    assert resolve({}, {"HOTPLATE_TASK_QUEUES": "a,b"}, NOWHERE).settings.task_queues == ("a", "b")
+
+
+@pytest.mark.parametrize("raw", ["", "celery,,mail", "ma\nil", "x" * 256, 7.5])
+def test_what_is_no_queue_is_refused(raw: object) -> None:
+    """Before anything is started."""
+    with pytest.raises(HotplateError, match="task_queues") as caught:
+        resolve({"task_queues": raw}, {}, NOWHERE)
+    assert caught.value.code == ExitCode.USAGE

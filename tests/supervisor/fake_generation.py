@@ -2,7 +2,7 @@
 
 `script.json` in the working folder is read by each generation when it starts: {"version": "1", "import": "ok",
 "boot": "ok", "fail_slot": -1}, beside them "tasks": "scheduled", "boot_tasks" and "boot_beat". What a worker is asked
-for over HTTP makes it misbehave; see `_DEEDS`.
+for over HTTP makes it misbehave; see `_DEEDS`. With "tasks": "sends" it has a Celery app without tasks.
 """
 
 from __future__ import annotations
@@ -200,7 +200,10 @@ class FakeGeneration:
             case "hang":
                 time.sleep(600)
         told = self.script.get("tasks")
-        found = TasksFound("shop", 2, schedule=told == "scheduled", broker="redis://cache") if told else None
+        count = 0 if told == "sends" else 2
+        found = TasksFound("shop", count, schedule=told == "scheduled", broker="redis://cache") if told else None
+        if found and "cautions" in self.script:
+            found = msgspec.structs.replace(found, cautions=tuple(self.script["cautions"]))
         self.line.send(Imported("app:app", "wsgi", "flask", 0.1, preloads, "as the script says", tasks=found))
         return True
 

@@ -13,6 +13,7 @@ from hotplate.machine import Memory, sizing
 from hotplate.machine.cores import Cores
 from hotplate.settings import Settings
 from hotplate.supervisor import crewing, tasksplace
+from hotplate.supervisor.events import Event
 from hotplate.supervisor.messages import Fork, TasksFound
 from hotplate.supervisor.slots import Slot
 from hotplate.supervisor.tally import Tally
@@ -38,6 +39,45 @@ def test_who_is_wanted(beat: Literal["auto", "on", "off"], runs: bool, schedule:
     assert ("tasks" in roles) == runs
     assert ("beat" in roles) == (beat == "on" or (beat == "auto" and schedule and runs))
     assert crewing.wanted(settings, None) == ()
+
+
+def test_an_app_without_tasks_takes_none_unless_told_to() -> None:
+    """What it sends is for others to run; its schedule is sent from here all the same."""
+    sends = msgspec.structs.replace(found(schedule=True), tasks=0)
+    assert crewing.wanted(Settings(), sends) == ("beat",)
+    assert crewing.wanted(Settings(task_workers=1), sends) == ("tasks", "beat")
+    assert crewing.wanted(Settings(), crewing.UNKNOWN) == ("tasks",)
+
+
+def test_functions_that_choose_queues_are_told_of() -> None:
+    """With all that has to be typed; not where the queues were named, or no tasks are taken."""
+    routed = msgspec.structs.replace(found(schedule=False), queues=("celery", "mail"), routers=("shop.route",))
+    (text,) = crewing.cautions(Settings(), routed)
+    assert "shop.route" in text
+    assert text.endswith("--task-queues celery,mail,others")
+    for settings in (Settings(task_queues=("mail",)), Settings(task_workers=0)):
+        assert crewing.cautions(settings, routed) == ()
+    assert crewing.cautions(Settings(), None) == ()
+
+
+@pytest.mark.parametrize(
+    ("settings", "queues", "told"),
+    [
+        (Settings(), ("celery",), ""),
+        (Settings(), ("celery", "mail"), ", from celery, mail;"),
+        (Settings(task_queues=("mail",)), ("celery", "mail"), ", from mail;"),
+        (Settings(task_workers=0), ("celery", "mail"), ""),
+    ],
+)
+def test_queues_are_told_where_there_is_more_than_the_default(
+    settings: Settings, queues: tuple[str, ...], told: str
+) -> None:
+    """In the line that says how the tasks are run."""
+    said: list[Event] = []
+    fleet: Any = SimpleNamespace(settings=settings, tasks=None, emit=said.append)
+    crewing.decide(fleet, msgspec.structs.replace(found(schedule=False), queues=queues))
+    assert told in str(said[0])
+    assert (", from " in str(said[0])) == bool(told)
 
 
 @pytest.mark.parametrize(

@@ -140,6 +140,50 @@ def test_a_version_gains_and_loses_tasks(instance: Instance) -> None:
     assert [event["role"] for event in instance.events("TasksLeft")] == ["beat", "tasks"]
 
 
+def test_an_app_that_only_sends_tasks_takes_none(instance: Instance) -> None:
+    """Others are to run them; a version that has some decides anew how many run at once, and back again."""
+    instance.script(tasks="sends")
+    instance.start().serving()
+    assert until_well(instance) == {}
+    tasks = instance.status().tasks
+    assert tasks
+    assert (tasks.known, tasks.workers) == (0, 0)
+    assert "none of its own" in tasks.workers_why
+    instance.script(tasks="on")
+    instance.ask(control.Reload())
+    assert sorted(until_well(instance)) == ["tasks"]
+    decided = instance.status().tasks
+    assert decided
+    assert decided.workers > 0
+    wait_until(
+        lambda: crew(instance)["tasks"].tally.processes[0] == decided.workers, what="as many at once as was decided"
+    )
+    instance.script(tasks="sends")
+    instance.ask(control.Reload())
+    assert until_well(instance) == {}
+    tasks = instance.status().tasks
+    assert tasks
+    assert tasks.workers == 0
+    assert [event["role"] for event in instance.events("TasksLeft")] == ["tasks"]
+
+
+def test_who_asks_for_it_takes_tasks_without_having_any(instance: Instance) -> None:
+    """A number is an order."""
+    instance.script(tasks="sends")
+    instance.start("task_workers=1").serving()
+    assert sorted(until_well(instance)) == ["tasks"]
+
+
+def test_what_the_user_should_know_is_told_once(instance: Instance) -> None:
+    """At the start, and by a reload what is new."""
+    instance.script(tasks="on", cautions=["one"])
+    instance.start().serving()
+    for cautions in (["one"], ["one", "two"], ["two"]):
+        instance.script(tasks="on", cautions=cautions)
+        instance.ask(control.Reload())
+    assert [event["text"] for event in instance.events("Caution") if event["text"] in {"one", "two"}] == ["one", "two"]
+
+
 def test_a_failed_version_with_tasks_leaves_none(instance: Instance) -> None:
     """The status does not speak of tasks that nobody has."""
     instance.start().serving()
@@ -202,7 +246,11 @@ def test_a_machine_for_tasks_has_no_listener(instance: Instance) -> None:
 
 @pytest.mark.parametrize(
     ("script", "code"),
-    [({}, ExitCode.ATTRIBUTE_MISSING), ({"tasks": "on", "boot_tasks": "fail"}, ExitCode.WARMUP_FAILED)],
+    [
+        ({}, ExitCode.ATTRIBUTE_MISSING),
+        ({"tasks": "sends"}, ExitCode.ATTRIBUTE_MISSING),
+        ({"tasks": "on", "boot_tasks": "fail"}, ExitCode.WARMUP_FAILED),
+    ],
 )
 def test_a_machine_for_tasks_that_has_none_does_not_start(
     instance: Instance, script: dict[str, object], code: ExitCode

@@ -83,6 +83,8 @@ def of_tasks(event: TasksDecided, resolved: Resolved) -> list[Decided]:
         Decided("tasks", at_once, "; ".join(filter(None, (why, known)))),
         Decided("broker", event.broker, "" if event.origin == "embedded" else event.origin),
     ]
+    if event.queues:
+        told.append(Decided("queues", ", ".join(event.queues), _by(resolved, "task_queues")))
     if event.beat:
         told.append(Decided("beat", "on", _by(resolved, "beat") or "the app has a schedule"))
     return told

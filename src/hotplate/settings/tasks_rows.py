@@ -6,6 +6,7 @@ from hotplate.settings.compression_rows import CompressionSettings
 from hotplate.settings.kinds import Choice, Count, FilePath, Size
 from hotplate.settings.rows import MIB, TIB, Row
 from hotplate.settings.secret import BrokerUrl
+from hotplate.settings.tasks_lists import queue_names
 
 
 class TaskSettings(CompressionSettings, frozen=True, kw_only=True):
@@ -49,6 +50,17 @@ class TaskSettings(CompressionSettings, frozen=True, kw_only=True):
             "Sidekiq gives up after 3 such deaths, RabbitMQ's quorum queues after 20; deploys alone are no reason.",
         ),
     ] = 5
+    task_queues: Annotated[
+        tuple[str, ...],
+        Row(
+            "Tasks",
+            queue_names(),
+            "Queues to take tasks from, and no others; auto: the default one and those that the app's tasks, its"
+            " task_routes and task_queues name; may be repeated",
+            "Celery's -Q; without it, Celery takes from the default queue and task_queues alone.",
+            example="mail",
+        ),
+    ] = ()
     beat: Annotated[
         Literal["auto", "on", "off"],
         Row(
@@ -73,8 +85,8 @@ class TaskSettings(CompressionSettings, frozen=True, kw_only=True):
         Row(
             "Tasks",
             BrokerUrl(),
-            "Broker of an app that names none: redis://..., amqp://...; its password is never shown",
-            "Else REDIS_URL is used, which hosting platforms set; else a file on this machine, which needs no server.",
+            "Broker of the tasks, whatever the app names: redis://..., amqp://...; its password is never shown",
+            "Else what the app names, else REDIS_URL, which hosting platforms set, else a file, which needs no server.",
             env=("CELERY_BROKER_URL",),
             example="amqp://queue.internal",
         ),

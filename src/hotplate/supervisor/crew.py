@@ -34,6 +34,7 @@ from hotplate.supervisor.tally import Tally
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
+    from hotplate.tasks.found import Found
     from hotplate.tasks.worker.counting import Counts
     from hotplate.tasks.worker.run import Plan
 
@@ -72,13 +73,18 @@ def _serve(job: Job, talk: Talk) -> int:
         return serve.serve(found.app, on_ready=talk.ready_alone, should_stop=talk.is_over)
     from hotplate.tasks.worker import run
 
-    return run.serve(found.app, _plan(job), talk)
+    # Where the app is imported by this process, nobody could tell before.
+    if not found.tasks and job.settings.task_workers == "auto":
+        raise tasked.idle(found.name)
+    return run.serve(found.app, _plan(job, found), talk)
 
 
-def _plan(job: Job) -> Plan:
+def _plan(job: Job, found: Found) -> Plan:
+    from hotplate.tasks import queues
     from hotplate.tasks.worker.run import Plan
 
     settings = job.settings
+    queues.refuse_unknown(found.app, settings.task_queues)
     return Plan(
         name=node(job),
         title=f"hotplate: tasks {job.target}",
@@ -87,6 +93,7 @@ def _plan(job: Job) -> Plan:
         # What nobody asked for is left to the app's own settings.
         attempts=0 if settings.task_attempts == SETTINGS["task_attempts"].default else settings.task_attempts,
         nice=settings.task_nice,
+        queues=settings.task_queues or found.queues,
     )
 
 

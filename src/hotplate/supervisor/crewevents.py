@@ -7,7 +7,10 @@ from hotplate.supervisor.words import first, took, who
 
 
 class TasksDecided(Event, frozen=True):
-    """The app has tasks: how many run at once, by which broker, and whether this instance sends what is scheduled."""
+    """The app has tasks: how many run at once, by which broker, and whether this instance sends what is scheduled.
+
+    `queues` are those from which tasks are taken, where that is not only the default one.
+    """
 
     celery: str
     tasks: int
@@ -16,12 +19,15 @@ class TasksDecided(Event, frozen=True):
     broker: str
     origin: str
     beat: bool
+    queues: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         known = f"{self.tasks} {'task' if self.tasks == 1 else 'tasks'} of {self.celery}"
         at_once = f"{self.workers} at once ({self.why})" if self.workers else f"none are run here ({self.why})"
         origin = f" ({self.origin})" if self.origin else ""
-        return f"Tasks: {known}, {at_once}; broker {self.broker}{origin}{'; with a schedule' if self.beat else ''}"
+        queues = f", from {', '.join(self.queues)}" if self.queues else ""
+        beat = "; with a schedule" if self.beat else ""
+        return f"Tasks: {known}, {at_once}{queues}; broker {self.broker}{origin}{beat}"
 
 
 class TasksServing(Event, frozen=True):

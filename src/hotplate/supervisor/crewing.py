@@ -19,9 +19,15 @@ from hotplate.supervisor.messages import Imported, Role, TasksFound
 from hotplate.supervisor.slots import Slot
 from hotplate.supervisor.workerlink import WorkerLink
 
+_ONLY_SENDS = "the app has none of its own; --task-workers 1 would take what others are to run"
+# What the app's tasks are taken for until a process has imported it.
+UNKNOWN = TasksFound("", -1, schedule=False, broker="")
+
 
 def wanted(settings: Settings, found: TasksFound | None) -> tuple[Role, ...]:
     """Return the roles to be filled, in the order in which they start.
+
+    An app without tasks of its own only sends some: who took from its queue would take what others are to run.
 
     Args:
         settings: what was asked for.
@@ -33,8 +39,9 @@ def wanted(settings: Settings, found: TasksFound | None) -> tuple[Role, ...]:
     """
     if found is None:
         return ()
-    runs = settings.task_workers != 0
-    beats = settings.beat == "on" or (settings.beat == "auto" and found.schedule and runs)
+    may_run = settings.task_workers != 0
+    runs = may_run and (found.tasks != 0 or settings.task_workers != "auto")
+    beats = settings.beat == "on" or (settings.beat == "auto" and found.schedule and may_run)
     roles: tuple[tuple[Role, bool], ...] = (("tasks", runs), ("beat", beats))
     return tuple(role for role, is_wanted in roles if is_wanted)
 
@@ -81,7 +88,7 @@ def decide(fleet: Fleet, found: TasksFound | None, each: int = 0, base: int = 0)
         fleet.tasks = None
         return
     roles = wanted(fleet.settings, found)
-    decision = at_once(fleet.settings, found, each, base) if "tasks" in roles else Decision(0, "asked for")
+    decision = at_once(fleet.settings, found, each, base) if "tasks" in roles else _none(fleet.settings)
     fleet.tasks = TasksDecided(
         celery=found.name,
         tasks=found.tasks,
@@ -90,10 +97,40 @@ def decide(fleet: Fleet, found: TasksFound | None, each: int = 0, base: int = 0)
         broker=found.broker,
         origin=found.origin,
         beat="beat" in roles,
+        queues=_queues(fleet.settings, found) if "tasks" in roles else (),
     )
     fleet.emit(fleet.tasks)
     if decision.warning:
         fleet.emit(Caution(text=decision.warning))
+    for text in cautions(fleet.settings, found):
+        fleet.emit(Caution(text=text))
+
+
+def _none(settings: Settings) -> Decision:
+    """Return why no tasks are run."""
+    return Decision(0, "asked for" if settings.task_workers == 0 else _ONLY_SENDS)
+
+
+def _queues(settings: Settings, found: TasksFound) -> tuple[str, ...]:
+    """Return the queues to be told of: a default one alone goes without saying."""
+    return settings.task_queues or (found.queues if len(found.queues) > 1 else ())
+
+
+def cautions(settings: Settings, found: TasksFound | None) -> tuple[str, ...]:
+    """Return what the user of an app's tasks should know, a sentence each.
+
+    Args:
+        settings: what was asked for.
+        found: the app's tasks, if it has any.
+    """
+    if found is None or not found.routers or settings.task_queues or "tasks" not in wanted(settings, found):
+        return found.cautions if found else ()
+    known, routers = ",".join(found.queues), ", ".join(found.routers)
+    text = (
+        f"Into which queues {routers} (task_routes) sends is known only when it does; tasks are taken from"
+        f" {', '.join(found.queues)}. If there are more, name all, such as: --task-queues {known},others"
+    )
+    return (*found.cautions, text)
 
 
 def man(fleet: Fleet) -> None:
@@ -123,6 +160,7 @@ class Change:
         self._generation = generation
         self._reliefs: list[tuple[Slot, WorkerLink]] = []
         self._before = fleet.tasks
+        self._told = cautions(fleet.settings, fleet.generation.tasks if fleet.generation else None)
 
     async def prepare(self, web: WorkerLink | None) -> None:
         """Start the new processes; they know new tasks before new web workers send them.
@@ -135,22 +173,30 @@ class Change:
         """
         fleet, generation = self._fleet, self._generation
         assumed = self._assumed()
-        if generation.tasks and fleet.tasks is None and web:
+        if web and generation.tasks and self._are_new(generation.tasks):
             decide(fleet, generation.tasks, web.private, taken_once(web) + len(fleet.slots) * web.private)
+            self._told = cautions(fleet.settings, generation.tasks)
         ready: set[Role] = set()
         # Without preload it is the first process that tells whether there is a schedule.
         while slots := [slot for slot in berths(fleet, generation.tasks or assumed) if slot.role not in ready]:
             self._reliefs.append((slots[0], await fleet.boot(slots[0], generation)))
             ready.add(slots[0].role)
 
+    def _are_new(self, found: TasksFound) -> bool:
+        """Whether it is for the new version to decide how many tasks run at once: none did."""
+        decided = self._fleet.tasks
+        return decided is None or (not decided.workers and "tasks" in wanted(self._fleet.settings, found))
+
     def _assumed(self) -> TasksFound | None:
         """Return what the new version's tasks are taken for until a process has imported them; None for none."""
-        outcome = self._generation.outcome.result()
-        if self._generation.tasks or self._fleet.settings.only != "tasks" or not isinstance(outcome, Imported):
+        outcome, tasks = self._generation.outcome.result(), self._generation.tasks
+        if tasks and self._fleet.settings.only == "tasks" and not wanted(self._fleet.settings, tasks):
+            raise tasked.idle(tasks.name)
+        if tasks or self._fleet.settings.only != "tasks" or not isinstance(outcome, Imported):
             return None
         if outcome.preloaded:
             raise tasked.nothing(outcome.app)
-        return TasksFound("", 0, schedule=False, broker="")
+        return UNKNOWN
 
     def check(self) -> None:
         """Refuse a version whose processes got ready and died at once.
@@ -189,13 +235,26 @@ class Change:
             slot.restarts += slot.seated
             fleet.seat(slot, relief)
         found = self._generation.tasks
-        fleet.tasks = _as_found(fleet.tasks, found, beat="beat" in wanted(fleet.settings, found))
+        fleet.tasks = _as_found(fleet.tasks, found, fleet.settings)
+        for text in cautions(fleet.settings, found):
+            if text not in self._told:
+                fleet.emit(Caution(text=text))
 
 
-def _as_found(decided: TasksDecided | None, found: TasksFound | None, *, beat: bool) -> TasksDecided | None:
-    """Return what was decided, with what is true of another version; how many run at once stays as it is."""
+def _as_found(decided: TasksDecided | None, found: TasksFound | None, settings: Settings) -> TasksDecided | None:
+    """Return what was decided, with what is true of another version; how many run at once stays as it is, if any do."""
     if decided is None or found is None:
         return None
+    roles = wanted(settings, found)
+    none = None if "tasks" in roles else _none(settings)
     return msgspec.structs.replace(
-        decided, celery=found.name, tasks=found.tasks, broker=found.broker, origin=found.origin, beat=beat
+        decided,
+        celery=found.name,
+        tasks=found.tasks,
+        workers=none.value if none else decided.workers,
+        why=none.why if none else decided.why,
+        broker=found.broker,
+        origin=found.origin,
+        beat="beat" in roles,
+        queues=() if none else _queues(settings, found),
     )

@@ -13,7 +13,7 @@ from hotplate.supervisor import crewing, tasked
 from hotplate.supervisor.events import Caution, WorkersDecided
 from hotplate.supervisor.fleet import Fleet
 from hotplate.supervisor.generationlink import GenerationLink
-from hotplate.supervisor.messages import Imported, TasksFound
+from hotplate.supervisor.messages import Imported, Role
 from hotplate.supervisor.slots import Slot
 from hotplate.supervisor.workerlink import WorkerLink
 
@@ -40,7 +40,8 @@ async def _launch_web(fleet: Fleet, generation: GenerationLink) -> None:
     fleet.sockets.listen()
     fleet.seat(first, worker)
     base = crewing.taken_once(worker)
-    decision = decide(fleet.settings, worker, base, has_tasks=generation.tasks is not None)
+    has_tasks = "tasks" in crewing.wanted(fleet.settings, generation.tasks)
+    decision = decide(fleet.settings, worker, base, has_tasks=has_tasks)
     fleet.why = decision.why
     fleet.emit(WorkersDecided(workers=decision.value, why=decision.why))
     if decision.warning:
@@ -69,16 +70,19 @@ async def _launch_crew(fleet: Fleet, generation: GenerationLink) -> None:
     unknown = isinstance(link, Imported) and not link.preloaded  # until its first process has imported the app
     if generation.tasks is None and not unknown:
         raise tasked.nothing(link.app if isinstance(link, Imported) else fleet.settings.target)
-    found = generation.tasks or TasksFound("", 0, schedule=False, broker="")
+    found = generation.tasks or crewing.UNKNOWN
+    if not crewing.wanted(fleet.settings, found):
+        raise tasked.idle(found.name)
     if not unknown:
         crewing.decide(fleet, found)
     tasks = crewing.at_once(fleet.settings, found).value
-    if fleet.settings.task_workers != 0:
-        await _man(fleet, Slot(0, "tasks", tasks), generation)
-    if unknown:
-        crewing.decide(fleet, generation.tasks or found)
-    if "beat" in crewing.wanted(fleet.settings, generation.tasks or found):
-        await _man(fleet, Slot(0, "beat"), generation)
+    # Without preload it is the first process that tells whether there is a schedule.
+    manned: set[Role] = set()
+    while roles := [role for role in crewing.wanted(fleet.settings, generation.tasks or found) if role not in manned]:
+        await _man(fleet, Slot(0, roles[0], tasks if roles[0] == "tasks" else 0), generation)
+        if unknown and not manned:
+            crewing.decide(fleet, generation.tasks)
+        manned.add(roles[0])
 
 
 async def _man(fleet: Fleet, slot: Slot, generation: GenerationLink) -> None:

@@ -76,7 +76,8 @@ class Retire(msgspec.Struct, frozen=True, tag=True):
 class TasksFound(msgspec.Struct, frozen=True):
     """The app's Celery instance: `tasks` are how many, `broker` is its URL without what is secret in it.
 
-    `concurrency` is how many tasks it wants to be run at once; 0 if it does not say.
+    `concurrency` is how many tasks it wants to be run at once; 0 if it does not say. `queues` are those that its tasks
+    are sent into, as far as it can tell; `routers` are functions that may name others. `cautions` are for its user.
     """
 
     name: str
@@ -85,6 +86,9 @@ class TasksFound(msgspec.Struct, frozen=True):
     broker: str
     origin: str = ""
     concurrency: int = 0
+    queues: tuple[str, ...] = ()
+    routers: tuple[str, ...] = ()
+    cautions: tuple[str, ...] = ()
 
 
 class Imported(msgspec.Struct, frozen=True, tag=True):

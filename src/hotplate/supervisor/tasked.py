@@ -12,6 +12,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from hotplate.errors import ExitCode, HotplateError
+from hotplate.supervisor import releasing
 from hotplate.supervisor.messages import TasksFound
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def look(app: LoadedApp) -> Found | None:
         return None
     from hotplate.tasks import found, place
 
-    seen = found.find(app.app, [sys.modules[name] for name in (app.module,) if name in sys.modules])
+    seen = found.find(_named(app), [sys.modules[name] for name in (app.module,) if name in sys.modules])
     if seen is None:
         return None
     seen = found.complete(seen, os.environ)
@@ -66,8 +67,40 @@ def told(found: Found | None) -> TasksFound | None:
     """Return what the master is to know of it."""
     if found is None:
         return None
+    from hotplate.tasks.cautions import cautions
+
     broker, concurrency = found.broker, found.app.conf.worker_concurrency
-    return TasksFound(found.name, len(found.tasks), found.schedule, broker.shown, broker.origin, int(concurrency or 0))
+    return TasksFound(
+        name=found.name,
+        tasks=len(found.tasks),
+        schedule=found.schedule,
+        broker=broker.shown,
+        origin=broker.origin,
+        concurrency=int(concurrency or 0),
+        queues=found.queues,
+        routers=found.routers,
+        cautions=tuple(cautions(found)),
+    )
+
+
+def _named(app: LoadedApp) -> object:
+    """Return what the user named: on a machine for tasks that may be a Celery app, of several in one module."""
+    if releasing.is_of_the_web(app):
+        return app.app
+    named: object = sys.modules.get(app.module)
+    for word in app.name.rpartition(":")[2].split(".") if ":" in app.name else ():
+        named = getattr(named, word, None)
+    return named
+
+
+def idle(celery: str) -> HotplateError:
+    """Return the error for a Celery app without a task where tasks are to be run."""
+    return HotplateError(
+        "run tasks",
+        f"the Celery app {celery} has none of its own",
+        "Import the modules that have them (include=[...], autodiscover_tasks()), or give --task-workers for others'.",
+        code=ExitCode.ATTRIBUTE_MISSING,
+    )
 
 
 def nothing(app: str) -> HotplateError:

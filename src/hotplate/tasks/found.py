@@ -19,6 +19,18 @@ _SCHEDULER = (
 )
 
 
+class Other(NamedTuple):
+    """A Celery app that is not served.
+
+    Args:
+        name: of it.
+        target: by which `hotplate tasks run` would serve it, such as `shop.mail:celery`; "" if no module has it.
+    """
+
+    name: str
+    target: str
+
+
 class Found(NamedTuple):
     """A Celery app.
 
@@ -30,7 +42,8 @@ class Found(NamedTuple):
         schedule: whether something is to be sent at times.
         broker: who carries its tasks.
         queues: that its workers take from.
-        others: names of further Celery apps, which are not served.
+        routers: functions that may send into others; they cannot be asked.
+        others: further Celery apps, which are not served.
     """
 
     app: App
@@ -40,7 +53,8 @@ class Found(NamedTuple):
     schedule: bool
     broker: brokers.Broker
     queues: tuple[str, ...]
-    others: tuple[str, ...] = ()
+    routers: tuple[str, ...] = ()
+    others: tuple[Other, ...] = ()
 
 
 def find(app: object, modules: Iterable[ModuleType] = ()) -> Found | None:
@@ -50,7 +64,7 @@ def find(app: object, modules: Iterable[ModuleType] = ()) -> Found | None:
     things (`app.state.celery`), in the modules, and among all that exist: a factory may have made it.
 
     Args:
-        app: the web app.
+        app: the web app, or the Celery app itself where that was named.
         modules: that were imported to get it, nearest first.
 
     Raises:
@@ -65,7 +79,9 @@ def find(app: object, modules: Iterable[ModuleType] = ()) -> Found | None:
     candidates = _unique(_candidates(app, modules))
     if not candidates:
         return None
-    return _described(candidates[0], tuple(_name(each) for each in candidates[1:]))
+    found = _described(candidates[0])
+    others = (each for each in candidates[1:] if not _is_fallback(each) and _has_more(each, found))
+    return found._replace(others=tuple(Other(_name(each), _target(each)) for each in others))
 
 
 def complete(found: Found, environ: Mapping[str, str]) -> Found:
@@ -95,6 +111,7 @@ def complete(found: Found, environ: Mapping[str, str]) -> Found:
 def _candidates(app: object, modules: Iterable[ModuleType]) -> Iterator[App]:
     from celery import _state
 
+    yield app
     extensions = getattr(app, "extensions", None)
     if isinstance(extensions, Mapping):
         yield extensions.get("celery")
@@ -114,17 +131,46 @@ def _unique(candidates: Iterable[App]) -> list[App]:
     seen: dict[int, App] = {}
     for each in candidates:
         # By type(): isinstance() asks a lazy proxy such as `celery.current_app` for its class, which makes an app.
-        if issubclass(type(each), Celery) and id(each) not in seen and not _is_fallback(each):
+        if (
+            issubclass(type(each), Celery)
+            and id(each) not in seen
+            and not (_is_fallback(each) and not _own_tasks(each))
+        ):
             seen[id(each)] = each
     return list(seen.values())
 
 
 def _is_fallback(app: App) -> bool:
     """Whether it is the app that Celery makes when somebody asks for one and there is none."""
-    return app.main == "default" and not app.set_as_current and not _own_tasks(app)
+    return app.main == "default" and not app.set_as_current
 
 
-def _described(app: App, others: tuple[str, ...]) -> Found:
+def _has_more(app: App, found: Found) -> bool:
+    """Whether a Celery app has tasks that nobody would run who serves another one.
+
+    A factory makes the same app many times, and Celery gives a task to all apps unless told otherwise.
+    """
+    from hotplate.tasks.app import describe
+
+    try:
+        tasks = _own_tasks(app)
+        return bool(tasks) and (bool(set(tasks) - set(found.tasks)) or describe(app).url != describe(found.app).url)
+    except Exception:  # noqa: BLE001  it is somebody's, and may fail in any way where it is looked at
+        return True
+
+
+def _target(app: App) -> str:
+    """Return by which name a module has an app; "" if none has."""
+    for module, each in list(sys.modules.items()):
+        held = list(getattr(each, "__dict__", {}).items())  # whatever somebody has put there
+        name = next((name for name, value in held if value is app), "")
+        if name and not module.startswith(("celery", "hotplate.")):
+            return f"{module}:{name}"
+    return ""
+
+
+def _described(app: App) -> Found:
+    from hotplate.tasks import queues
     from hotplate.tasks.app import Application, describe
 
     try:
@@ -132,7 +178,7 @@ def _described(app: App, others: tuple[str, ...]) -> Found:
         app.finalize(auto=True)
         conf = app.conf
         schedule = bool(conf.beat_schedule) or conf.beat_scheduler != _SCHEDULER
-        queues = tuple(app.amqp.queues)
+        taken = queues.taken(app)
     except HotplateError:
         raise
     except Exception as problem:
@@ -144,7 +190,7 @@ def _described(app: App, others: tuple[str, ...]) -> Found:
             detail="".join(traceback.format_exception(problem)),
         ) from problem
     ours = isinstance(app, Application)
-    return Found(app, _name(app), ours, _own_tasks(app), schedule, describe(app), queues, others)
+    return Found(app, _name(app), ours, _own_tasks(app), schedule, describe(app), *taken)
 
 
 def _own_tasks(app: App) -> tuple[str, ...]:

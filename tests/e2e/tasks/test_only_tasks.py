@@ -48,9 +48,9 @@ def tasks_only(folder: Path, source: str = APP, *flags: str, target: str = "app:
         process.wait()
 
 
-def send(folder: Path, text: str) -> None:
+def send(folder: Path, text: str, task: str = "write") -> None:
     """Send a task as a script does."""
-    script = f"import app; app.write.delay({text!r})"
+    script = f"import app; app.{task}.delay({text!r})"
     variables = {"PWD": str(folder), "HOTPLATE_TASKS_DIR": str(folder / "tasks"), "REDIS_URL": ""}
     subprocess.run([sys.executable, "-c", script], cwd=folder, env=environment(variables), check=True, timeout=60)
 

@@ -81,7 +81,7 @@ def test_the_nearest_of_several() -> None:
     other.set_default()
     what = found.find(SimpleNamespace(extensions={"celery": app}))
     assert what is not None
-    assert (what.app, what.others) == (app, ("other",))
+    assert (what.app, [other.name for other in what.others]) == (app, ["other"])
 
 
 def test_an_app_that_celery_made_by_itself_is_none() -> None:

@@ -14,7 +14,7 @@ app = Celery("foreign", broker=os.environ["CELERY_BROKER_URL"], backend=os.envir
 app.conf.hotplate_unknown_pause = float(os.environ.get("CHORES_PAUSE", "0.05"))
 
 
-class Own(Consumer):  # type: ignore[misc]  # Celery ships no types
+class Own(Consumer):
     """What its user made for tasks that are not known."""
 
     def on_unknown_task(self, body: object, message: Any, exc: Exception) -> None:

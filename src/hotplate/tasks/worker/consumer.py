@@ -201,7 +201,7 @@ class Consumer(Keeps):
 
 
 def _asked_for(message: Message) -> tuple[str, str]:
-    """Return the id and the name of the task that a message asks for, in whichever form (Celery's protocols 1 and 2)."""
+    """Return the id and the name of the task that a message asks for, by Celery's protocol 1 or 2."""
     headers = message.headers if "task" in message.headers else message.payload
     return str(headers.get("id") or ""), str(headers["task"])
 
