@@ -9,7 +9,7 @@ from typing import Literal
 
 from celery import Celery, Task
 
-from hotplate.tasks import brokers, configured, defaults, retrying, sending
+from hotplate.tasks import brokers, configured, defaults, keeping, retrying, sending
 from hotplate.tasks.arguments import explained
 from hotplate.tasks.untyped import App, Job, Value
 
@@ -134,10 +134,7 @@ class Application(Celery):
         return super().connection_for_write(url, transport_options=merged, **options)
 
     def _get_backend(self) -> Value:
-        backend = super()._get_backend()
-        sending.settle(self, backend)
-        retrying.once(backend)
-        return backend
+        return keeping.store(self, super()._get_backend)
 
     def broker(self) -> brokers.Broker:
         """Return the broker as configured now."""
