@@ -149,7 +149,7 @@ def described(url: str, origin: str) -> Broker:
 
 
 def _redis(url: str, origin: str) -> str:
-    """Return the URL of a Redis as Kombu takes it: with a scheme of their own for Unix sockets, and TLS checked."""
+    """Return the URL of a Redis as Kombu takes it: with a scheme of their own for Unix sockets."""
     scheme, _, rest = url.partition("://")
     if scheme.endswith("socket"):
         scheme = "unix"
@@ -161,13 +161,15 @@ def _redis(url: str, origin: str) -> str:
         ) from None
     if url.startswith("unix://"):
         return f"{REDIS_SOCKET}+socket://{url.removeprefix('unix://').replace('?db=', '?virtual_host=')}"
-    if url.startswith("rediss://") and "ssl_cert_reqs" not in url:
-        url += ("&" if "?" in url else "?") + "ssl_cert_reqs=required"
     return url
 
 
 def _for_results(broker: Broker) -> str:
-    return broker.url.removeprefix(f"{REDIS_SOCKET}+").replace("socket://", "redis+socket://", 1)
+    """Return the URL of a Redis as Celery takes it for results: it asks for words about certificates."""
+    url = broker.url.removeprefix(f"{REDIS_SOCKET}+").replace("socket://", "redis+socket://", 1)
+    if url.lower().startswith("rediss://") and "ssl_cert_reqs" not in url:
+        url += ("&" if "?" in url else "?") + "ssl_cert_reqs=required"
+    return url
 
 
 def _refuse_missing(broker: Broker) -> None:

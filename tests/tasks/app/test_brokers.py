@@ -80,12 +80,15 @@ def test_a_redis_by_its_socket() -> None:
     assert brokers.results({}, broker, "shop").url == "redis+socket:///run/redis.sock?virtual_host=2"
 
 
-def test_tls_is_checked() -> None:
-    """Kombu's default for rediss:// takes any certificate, and Celery's results refuse to start without one."""
-    assert brokers.choose({"REDIS_URL": "rediss://cache"}, "shop").url == "rediss://cache?ssl_cert_reqs=required"
-    chosen = brokers.choose({"REDIS_URL": "rediss://cache?ssl_cert_reqs=none"}, "shop")
-    assert chosen.url == "rediss://cache?ssl_cert_reqs=none"
-    assert brokers.choose({"REDIS_URL": "valkeys://cache"}, "shop").url.startswith("rediss://")
+def test_certificates_of_results_are_checked() -> None:
+    """Celery's results refuse to start without a word on certificates; the transport of tasks knows by itself."""
+    for name in ("REDIS_URL", "CELERY_BROKER_URL"):
+        broker = brokers.choose({name: "rediss://cache"}, "shop")
+        assert broker.url == "rediss://cache"
+        assert brokers.results({}, broker, "shop").url == "rediss://cache?ssl_cert_reqs=required"
+        broker = brokers.choose({name: "rediss://cache?ssl_cert_reqs=none"}, "shop")
+        assert brokers.results({}, broker, "shop").url == broker.url == "rediss://cache?ssl_cert_reqs=none"
+        assert brokers.choose({name: "valkeys://cache"}, "shop").url == "rediss://cache"
 
 
 @pytest.mark.parametrize("url", ["cache:6379", "http://cache", "redis://"])

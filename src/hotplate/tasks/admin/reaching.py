@@ -27,7 +27,9 @@ def application(broker: Broker, main: str) -> Value:
     """
     from celery import Celery
 
-    app = Celery(main or "hotplate", broker=broker.url, set_as_current=False, fixups=[])
+    app = Celery(main or "hotplate", set_as_current=False, fixups=[])
+    # Not `broker_url`: the environment's CELERY_BROKER_URL, which may be another one, would win over it.
+    app.conf.update(broker_read_url=broker.url, broker_write_url=broker.url)
     if broker.kind == "redis":
         from hotplate.tasks import redis
 

@@ -13,12 +13,26 @@ from importlib import import_module
 from hotplate.tasks.untyped import Conf, Value
 
 TRANSPORT = "hotplate.tasks.redis:Transport"
+SECURE = "hotplate.tasks.redis:SecureTransport"
 SENTINEL = "hotplate.tasks.redis:SentinelTransport"
+# By TLS. Kombu drops a URL's scheme where it is told which transport to use, so the transport has to know.
+_SECURE = frozenset({"rediss", "valkeys"})
 
 
 def transport_name(url: str) -> str:
-    """Return the name of what takes messages from the Redis of a URL without losing any, as Kombu imports it."""
-    return SENTINEL if url.startswith("sentinel:") else TRANSPORT
+    """Return the name of what takes messages from the Redis of a URL without losing any, as Kombu imports it.
+
+    Example:
+        >>> transport_name("rediss://cache")
+        'hotplate.tasks.redis:SecureTransport'
+    """
+    scheme = url.strip().partition(":")[0].lower()
+    return SENTINEL if scheme == "sentinel" else SECURE if scheme in _SECURE else TRANSPORT
+
+
+def is_ours(transport: Value) -> bool:
+    """Whether an app's `broker_transport` is one of these."""
+    return transport in {TRANSPORT, SECURE, SENTINEL}
 
 
 def configure(conf: Conf, owner: str = "") -> None:
@@ -34,7 +48,7 @@ def configure(conf: Conf, owner: str = "") -> None:
         configure(app.conf, owner="shop-0@web1")
     """
     if not conf.get("broker_transport"):
-        url = conf.broker_url or ""
+        url = conf.broker_read_url or ""
         conf["broker_transport"] = transport_name(url if isinstance(url, str) else url[0])
     if owner:
         conf["broker_transport_options"] = {**(conf.get("broker_transport_options") or {}), "hotplate_owner": owner}
@@ -42,6 +56,6 @@ def configure(conf: Conf, owner: str = "") -> None:
 
 def __getattr__(name: str) -> Value:
     """Import redis-py only where there is a Redis."""
-    if name in {"Channel", "SentinelTransport", "Transport"}:
+    if name in {"Channel", "SecureTransport", "SentinelTransport", "Transport"}:
         return getattr(import_module("hotplate.tasks.redis.transport"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

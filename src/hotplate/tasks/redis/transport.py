@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from time import monotonic
@@ -11,7 +12,7 @@ from weakref import WeakSet
 from kombu.log import get_logger
 from kombu.transport import redis as kombu_redis
 
-from hotplate.tasks.redis import pulse, scripts
+from hotplate.tasks.redis import pulse, scripts, transport_name
 from hotplate.tasks.redis.channel import Channel, SentinelChannel
 from hotplate.tasks.redis.owners import PAUSE, Owner, Watch
 from hotplate.tasks.redis.qos import QoS
@@ -33,8 +34,12 @@ class Transport(_KombuTransport):
     """
 
     Channel: Value = Channel
+    by_tls = False  # also where nothing else asks for it
 
     def __init__(self, client: Value, **kwargs: Value) -> None:
+        if client.ssl is True or (self.by_tls and not client.ssl):
+            # Kombu would take any certificate with rediss://, and speak in clear text with `broker_use_ssl=True`.
+            client.ssl = {"ssl_cert_reqs": ssl.CERT_REQUIRED}
         super().__init__(client, **kwargs)
         self._owner: Owner | None = None
         self._watch: Watch | None = None
@@ -147,6 +152,12 @@ class Transport(_KombuTransport):
             self._doubtful = {tag: left - 1 for tag, left in self._doubtful.items() if left > 1}
 
 
+class SecureTransport(Transport):
+    """A connection to a Redis by TLS; its certificate is checked unless its user says otherwise."""
+
+    by_tls = True
+
+
 class SentinelTransport(Transport):
     """A connection to the Redis that sentinels name."""
 
@@ -206,7 +217,9 @@ def _keep_transport(client: Value, transport: type[Transport]) -> None:
 
     def switched(address: str) -> None:
         switch(address)
-        client.transport_cls = transport
+        client.transport_cls = transport if issubclass(transport, SentinelTransport) else transport_name(address)
+        if "ssl_" not in address:
+            client.ssl = client._initial_params["ssl"]  # noqa: SLF001  Kombu has made it "take any certificate"
 
     if client.alt:
         client.switch = switched

@@ -74,7 +74,7 @@ def serve(app: Celery, plan: Plan, talk: Talk) -> int:
         storing.wait_in_children(app)
     if plan.attempts:
         conf[attempts.SETTING] = plan.attempts
-    if conf.get("broker_transport") in {redis.TRANSPORT, redis.SENTINEL}:
+    if redis.is_ours(conf.get("broker_transport")):
         redis.configure(conf, plan.name)
     # Celery kills a process that has not begun within 4 s: on a busy machine that would be every one.
     conf.worker_proc_alive_timeout = max(conf.worker_proc_alive_timeout or 0, _BEGINS_WITHIN)
