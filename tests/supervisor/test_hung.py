@@ -13,7 +13,7 @@ import pytest
 from hotplate.settings import Settings
 from hotplate.supervisor.events import Event, RequestHung
 from hotplate.supervisor.fleet import Fleet
-from hotplate.supervisor.messages import FromWorker, Hung, Outgrown
+from hotplate.supervisor.messages import FromWorker, Hung, Outgrown, Shed, ToWorker
 from hotplate.supervisor.slots import Slot
 from tests.supervisor.instance import Instance
 
@@ -39,6 +39,8 @@ class FakeWorker:
         self.slot, self.pid, self.role, self.leaving = slot, 100 + slot, "web", False
         self.order = SimpleNamespace(turn=0)
         self.prompt = prompt
+        self.traffic = SimpleNamespace(active_connections=7)
+        self.told: list[ToWorker] = []
 
     def is_warm(self) -> bool:
         """Always."""
@@ -50,6 +52,10 @@ class FakeWorker:
 
     def drain(self, _grace: float) -> None:
         """Do nothing."""
+
+    def tell(self, order: ToWorker) -> None:
+        """Take note."""
+        self.told.append(order)
 
 
 class Childless(Fleet):
@@ -86,6 +92,12 @@ class Serving:
         self.fleet.heard(worker, fact)
 
     @property
+    def told(self) -> list[list[ToWorker]]:
+        """What the workers were told, slot by slot."""
+        workers: list[Any] = [slot.current for slot in self.fleet.slots]
+        return [worker.told for worker in workers]
+
+    @property
     def steered_to(self) -> list[int]:
         """The slots that new connections go to."""
         return sorted(self.sockets.weights)
@@ -97,6 +109,7 @@ def test_new_connections_spare_a_worker_with_a_hung_request() -> None:
     serving.hear(1, HUNG)
     assert serving.steered_to == [0, 2]
     assert [type(event) for event in serving.events] == [RequestHung]
+    assert serving.told == [[], [Shed(7)], []]
     serving.seat(1)
     assert serving.steered_to == [0, 1, 2]
 
@@ -107,6 +120,7 @@ def test_where_every_worker_has_a_hung_request_all_go_on_taking() -> None:
     serving.hear(0, HUNG)
     serving.hear(1, HUNG)
     assert serving.steered_to == [0, 1]
+    assert serving.told == [[Shed(7)], []]
 
 
 def test_a_hung_request_is_better_company_than_silence() -> None:

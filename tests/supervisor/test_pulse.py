@@ -44,7 +44,7 @@ class FakeFleet:
 
     def __init__(self, *workers: FakeWorker, timeout: float = 30.0) -> None:
         self.settings = Settings(timeout=timeout)
-        self.slots = [SimpleNamespace(current=worker) for worker in workers]
+        self.slots = [SimpleNamespace(current=worker, hung=False) for worker in workers]
         self.crew: list[Any] = []
         self.dozing = False
         self.sockets = SimpleNamespace(spread=True)
@@ -116,7 +116,7 @@ def test_a_process_that_runs_tasks_is_given_more_time() -> None:
     """It has no requests that wait for it, and one that is killed begins its tasks anew."""
     worker = FakeWorker()
     fleet = FakeFleet()
-    fleet.crew = [SimpleNamespace(current=worker)]
+    fleet.crew = [SimpleNamespace(current=worker, hung=False)]
     looking = pulse(fleet)
     looking.look(59.0)
     assert not worker.signals
@@ -129,11 +129,11 @@ def test_a_machine_for_tasks_feeds_the_watchdog() -> None:
     """Without web workers it is the tasks process that has to be there; beside sleeping ones, too."""
     notifier = FakeNotifier()
     fleet = FakeFleet()
-    fleet.crew = [SimpleNamespace(current=FakeWorker())]
+    fleet.crew = [SimpleNamespace(current=FakeWorker(), hung=False)]
     looking = pulse(fleet, notifier)
     looking.look(20.0)
     assert notifier.fed == 1
-    fleet.slots = [SimpleNamespace(current=None)]
+    fleet.slots = [SimpleNamespace(current=None, hung=False)]
     looking.look(40.0)
     assert notifier.fed == 1
     fleet.dozing = True
@@ -172,6 +172,6 @@ def test_the_watchdog_is_not_fed_without_a_warm_worker() -> None:
     looking.look(100.2)
     assert notifier.fed == 1
     fleet.paused = False
-    fleet.slots = [SimpleNamespace(current=FakeWorker())]
+    fleet.slots = [SimpleNamespace(current=FakeWorker(), hung=False)]
     looking.look(115.0)
     assert notifier.fed == 2

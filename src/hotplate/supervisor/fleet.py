@@ -30,7 +30,7 @@ from hotplate.supervisor.events import (
     WorkerOverran,
 )
 from hotplate.supervisor.generationlink import GenerationLink
-from hotplate.supervisor.messages import Beat, Drained, Failure, FromWorker, Hung, Outgrown
+from hotplate.supervisor.messages import Beat, Drained, Failure, FromWorker, Hung, Outgrown, Shed
 from hotplate.supervisor.nursery import Emit, Nursery
 from hotplate.supervisor.process import oom_kills
 from hotplate.supervisor.slots import Slot
@@ -139,6 +139,8 @@ class Fleet:
                 if slot := self._slot_of(worker):
                     slot.hung = True
                     self.steer()
+                    if any(other.is_warm() and not other.hung for other in self.slots):
+                        worker.tell(Shed(worker.traffic.active_connections))
                 self.emit(
                     RequestHung(
                         slot=worker.slot, pid=worker.pid, request=fact.request, seconds=fact.seconds, stack=fact.stack

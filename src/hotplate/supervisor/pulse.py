@@ -71,7 +71,7 @@ class Pulse:
             self._look_at(worker, now, _LEAST_PATIENCE)
         for worker in crew:
             self._look_at(worker, now, _PATIENCE_WITH_CREW)
-        self._level(warm)
+        self._level([slot.current for slot in self._fleet.slots if slot.current in warm and not slot.hung])
         self._fleet.steer()
         interval = self._notifier.watchdog_interval
         # Asleep or starting is as it should be; without a warm worker after that, systemd is to step in.
