@@ -198,6 +198,18 @@ def test_purging(opened: Opened) -> None:
     assert status(opened).parked.total == 0
 
 
+def test_as_many_are_thrown_away_as_were_asked_about(opened: Opened) -> None:
+    """A task that waits for its time lies in the file, and goes; elsewhere its worker has it, and keeps it."""
+    later = datetime.now(UTC) + timedelta(hours=1)
+    opened.send("celery", "1", eta=later.isoformat(), priority=3)
+    opened.send("celery", "2", "3")
+    with reaching.connected(opened.app, "work") as connection:
+        held = connection.default_channel.basic_get("celery")
+        asked = admin.waiting(opened.app, opened.broker, "celery")
+        assert admin.purge(opened.app, opened.broker, "celery").purged == asked == 2
+        held.channel.basic_reject(held.delivery_tag, requeue=True)
+
+
 def declared(opened: Opened, *queues: str) -> None:
     """Have queues exist, as workers make them."""
     with opened.app.connection_for_write() as connection:
