@@ -35,7 +35,8 @@ def double(number):
     from django.core.management import call_command
     call_command("migrate", verbosity=0)
     hotplate.tasks.progress(1, total=2)
-    return {"twice": 2 * number, "greeting": settings.GREETING, "kinds": ContentType.objects.count(), "pid": os.getpid()}
+    kinds = ContentType.objects.count()
+    return {"twice": 2 * number, "greeting": settings.GREETING, "kinds": kinds, "pid": os.getpid()}
 
 def send(request, number):
     return hotplate.tasks.accepted(double.delay(number), show_result=True)
