@@ -1,7 +1,8 @@
-"""A task that asks to be tried again: it is said to, then its next try is sent, and if that fails it is kept.
+"""A task that asks to be tried again: it is said to, then its next try is sent, and if that fails nothing is lost.
 
 Celery sends first: another process may have run the next try to its end when the first one writes RETRY over its
-result, and whoever waits for that waits for ever. And it drops a task whose next try could not be sent.
+result, and whoever waits for that waits for ever. And it drops a task whose next try could not be sent. Here it goes
+back to its queue where the broker could not take the next try, and fails where no broker ever could.
 """
 
 from __future__ import annotations
@@ -14,8 +15,11 @@ from contextlib import contextmanager
 
 from celery import states
 from celery.exceptions import Reject
+from kombu.exceptions import LimitExceeded, OperationalError
 
 from hotplate.tasks.untyped import Job, Value
+
+_AWAY = (OperationalError, LimitExceeded, OSError)  # the broker, or a connection to it
 
 _log = logging.getLogger("hotplate.tasks")
 
@@ -29,14 +33,21 @@ def asking(task: Job, error: BaseException | None) -> Iterator[None]:
         error: why it asks, if it says so.
 
     Raises:
-        Reject: the next try could not be sent; the message of this one goes back to its queue.
+        Reject: the next try could not be sent now; the message of this one goes back to its queue.
+        Exception: it can never be sent, as arguments that are no JSON, or there is no message to go back any more.
     """
     task.request.hotplate_asks = (error,)
     try:
         yield
     except Reject as problem:
-        # As words: it is pickled on its way to the worker's main process.
-        raise Reject(str(problem.reason), requeue=True) from problem
+        task.backend.hotplate_noted = None
+        reason = problem.reason
+        if isinstance(reason, _AWAY) and task.acks_late:
+            # As words: it is pickled on its way to the worker's main process.
+            raise Reject(str(reason), requeue=True) from problem
+        if isinstance(reason, Exception):
+            raise reason from reason.__cause__
+        raise
     finally:
         task.request.hotplate_asks = None
 

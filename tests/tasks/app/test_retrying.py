@@ -85,6 +85,59 @@ def test_a_try_that_cannot_be_sent_is_kept(make: Make, run: Run, monkeypatch: py
     assert given_back == [(True, "no room")]
 
 
+def test_a_try_that_cannot_be_sent_fails_where_nothing_is_kept(
+    make: Make, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A task that is acknowledged before it runs has no message to go back: that its next try is lost, is said."""
+    app = make()
+
+    def send(*_: object, **__: object) -> None:
+        message = "no room"
+        raise OperationalError(message)
+
+    @app.task(bind=True, acks_late=False)
+    def work(self: Any) -> None:
+        raise self.retry(countdown=0)
+
+    monkeypatch.setattr(app, "send_task", send)
+    _, state, result = run(work)
+    assert (state, str(result)) == ("FAILURE", "no room")
+
+
+@pytest.mark.parametrize(
+    ("asked", "words"),
+    [
+        ({"args": (object(),)}, "object"),
+        ({"kwargs": {"unknown": 1}}, "unexpected keyword argument 'unknown'"),
+        ({"expires": "soon"}, "soon"),
+    ],
+)
+def test_a_try_that_can_never_be_sent_fails(make: Make, run: Run, asked: dict[str, Any], words: str) -> None:
+    """A task that asks for what no broker takes fails at once, with the words that `delay` would have had."""
+
+    @make().task(bind=True)
+    def work(self: Any, number: int = 1) -> int:
+        self.retry(countdown=0, exc=ValueError("not yet"), **asked)
+        return number
+
+    _, state, result = run(work)
+    assert state == "FAILURE"
+    assert not isinstance(result, Reject)
+    assert words in str(result)
+
+
+def test_so_it_has_where_retries_are_automatic_and_wrong(make: Make, run: Run) -> None:
+    """`autoretry_for` is the same: what it cannot ask for is no reason to ask again."""
+
+    @make().task(autoretry_for=(Exception,), retry_kwargs={"expires": "soon"}, default_retry_delay=0)
+    def work() -> float:
+        return 1 / 0
+
+    _, state, result = run(work)
+    assert state == "FAILURE"
+    assert "soon" in str(result)
+
+
 def test_a_store_that_is_away_does_not_keep_it(app: Any, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """That it is tried again cannot be stored: it is tried again all the same, once."""
     store = app.backend.store_result

@@ -6,6 +6,7 @@ import signal
 from pathlib import Path
 
 import pytest
+from celery.exceptions import WorkerLostError
 
 from hotplate.tasks.admin import reaching
 from hotplate.tasks.admin.looking import look
@@ -93,3 +94,64 @@ def test_another_try_of_a_running_task_is_another_message(serve: Serve, client: 
         wait_until(lambda: notes(folder, "long.began"), what="the one runs")
         message.reject(requeue=True)
     wait_until(lambda: len(notes(folder, "long.began")) == 2, what="the other one runs, too")
+
+
+def test_giving_back_is_no_death(serve: Serve, client: Application, folder: Path) -> None:
+    """A task may give itself back more often than it may lose its process."""
+    worker = serve(UNWILLING, attempts=2)
+    assert client.send_task(f"{UNWILLING}.postpone", ("tried", 5)).get(timeout=DEADLINE) == "tried"
+    assert len(notes(folder, "tried")) == 6
+    worker.counts(succeeded=1, failed=0, parked=0)
+    assert worker.stop() == 0
+    assert kept(client) == 0
+
+
+def test_a_next_try_that_cannot_be_sent_is_no_death(serve: Serve, client: Application, folder: Path) -> None:
+    """A task whose next try the broker does not take asks again, however often, and has all its retries."""
+    worker = serve(UNWILLING, attempts=2, variables={"CHORES_SEND": "5"})
+    assert client.send_task(f"{UNWILLING}.insist", ("tried",)).get(timeout=DEADLINE) == "tried"
+    assert [line.split()[1] for line in notes(folder, "tried")] == ["0"] * 6 + ["1"]
+    worker.counts(succeeded=1, failed=0, parked=0)
+    assert worker.stop() == 0
+    assert kept(client) == 0
+
+
+def test_a_next_try_that_can_never_be_sent_fails(serve: Serve, client: Application, folder: Path) -> None:
+    """A task that asks to be tried again with what is not JSON has failed with the words that say so, and is parked."""
+    serve(UNWILLING)
+    with pytest.raises(Exception, match="object") as failed:
+        client.send_task(f"{UNWILLING}.ask_wrongly", ("tried",)).get(timeout=DEADLINE)
+    assert not isinstance(failed.value, WorkerLostError)
+    wait_until(lambda: kept(client, parking.PARKED) == 1, what="it is parked")
+    assert len(notes(folder, "tried")) == 1
+
+
+@pytest.mark.parametrize("broker", ["embedded", pytest.param("rabbitmq", marks=pytest.mark.rabbitmq)], indirect=True)
+def test_a_result_that_finds_no_room_is_no_death(serve: Serve, client: Application, folder: Path) -> None:
+    """A task whose result could not be stored for minutes comes back, however often, until there is room."""
+    serve(UNWILLING, attempts=2, variables={"CHORES_STORE": "5"})
+    assert client.send_task(f"{CHORES}.add", (1, 2)).get(timeout=DEADLINE) == 3
+    assert len(notes(folder, "add")) == 6
+    assert kept(client, parking.PARKED) == 0
+
+
+def test_what_follows_a_done_task_is_sent(serve: Serve, client: Application, folder: Path) -> None:
+    """A task that is done and comes back is not run again, however often what follows it cannot be sent."""
+    steps = client.signature(f"{CHORES}.add", (1, 2)) | client.signature(f"{CHORES}.add", (4,))
+    last = steps.apply_async()
+    client.backend.store_result(last.parent.id, 3, "SUCCESS")
+    with client.connection_for_write() as connection:
+        message = wait_until(client.amqp.queues["celery"](connection.default_channel).get, what="it is there")
+        serve(UNWILLING, attempts=2, variables={"CHORES_SEND": "5"}).ready()
+        message.reject(requeue=True)
+    assert last.get(timeout=DEADLINE) == 7
+    assert len(notes(folder, "send")) == 6
+    assert [line.split()[1:] for line in notes(folder, "add")] == [["3", "4"]]
+
+
+def test_others_have_their_turn(serve: Serve, client: Application, folder: Path) -> None:
+    """What a task that gives itself back waits for may be a task behind it in the queue."""
+    client.send_task(f"{UNWILLING}.postpone_until", ("add",))
+    result = client.send_task(f"{CHORES}.add", (1, 2))
+    serve(UNWILLING, concurrency=1)
+    assert result.get(timeout=DEADLINE) == 3

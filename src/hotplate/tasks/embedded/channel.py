@@ -58,6 +58,11 @@ class Unacknowledged:
         if self.ids.pop(delivery_tag, self) is None:
             self._channel.connection.settle(delivery_tag, requeue=requeue)
 
+    def put_back(self, delivery_tag: int) -> None:
+        """Leave one to others, where it was, as if it had never been taken."""
+        if self.ids.pop(delivery_tag, self) is None:
+            self._channel.connection.settle(delivery_tag, requeue=True, seen=False)
+
     def restore_unacked(self) -> list[Any]:
         """Leave everything to others."""
         for delivery_tag in list(self.ids):
@@ -221,6 +226,10 @@ class Channel(virtual.Channel):
     def basic_reject(self, delivery_tag: int, requeue: bool = False) -> None:
         """Have done with a message; `requeue` leaves it to others, where it was."""
         self.qos.reject(delivery_tag, requeue=requeue)
+
+    def put_back(self, delivery_tag: int) -> None:
+        """Leave a message to others, where it was, as if it had never been taken: not to be told as `redelivered`."""
+        self.qos.put_back(delivery_tag)
 
     def drain_events(self, timeout: float | None = None, callback: object = None) -> None:
         """Hand over one message.

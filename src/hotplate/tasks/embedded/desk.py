@@ -43,9 +43,16 @@ class Desk:
         """Whether something is done that the file does not know of."""
         return bool(self._acknowledged or self._returned or self._unseen)
 
-    def settle(self, number: int, *, requeue: bool) -> None:
-        """Note that a message is done: acknowledged or dropped, or left to others. It is written at the next turn."""
-        (self._returned if requeue else self._acknowledged).append(number)
+    def settle(self, number: int, *, requeue: bool, seen: bool = True) -> None:
+        """Note that a message is done: acknowledged or dropped, or left to others. It is written at the next turn.
+
+        Args:
+            number: of the message.
+            requeue: it is left to others.
+            seen: somebody may have begun to work on it.
+        """
+        returned = self._returned if seen else self._unseen
+        (returned if requeue else self._acknowledged).append(number)
 
     def write(self) -> None:
         """Write what is settled.

@@ -146,10 +146,10 @@ class Transport(virtual.Transport):
         channel.qos.restore_unacked()
         self.turns.settle()
 
-    def settle(self, number: int, *, requeue: bool) -> None:
-        """Have done with a message: acknowledged or dropped, or left to others."""
+    def settle(self, number: int, *, requeue: bool, seen: bool = True) -> None:
+        """Have done with a message: acknowledged or dropped, or left to others, who are told whether it was seen."""
         self._follow_fork()
-        self.turns.desk.settle(number, requeue=requeue)
+        self.turns.desk.settle(number, requeue=requeue, seen=seen)
         if self._looping is None or not self._looping.ticks:
             self.turns.settle()
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from celery import Celery
+from celery import Celery, Task, states
 
 from hotplate.tasks.worker.loose import Message
+
+_log = logging.getLogger("hotplate.tasks")
 
 SETTING: Final = "hotplate_attempts"
 DEFAULT: Final = 5
@@ -23,6 +26,11 @@ def limit(app: Celery) -> int:
     return max(1, int(app.conf.get(SETTING) or DEFAULT))
 
 
+def came_back(message: Message) -> bool:
+    """Return whether somebody took this message before, and neither acknowledged nor republished it."""
+    return bool((message.delivery_info or {}).get("redelivered"))
+
+
 def lost(message: Message, now: datetime | None = None) -> bool:
     """Return whether somebody took this message before, and was lost while the task ran, as far as can be told.
 
@@ -32,9 +40,29 @@ def lost(message: Message, now: datetime | None = None) -> bool:
         message: as received.
         now: replaced in tests.
     """
-    if not (message.delivery_info or {}).get("redelivered"):
+    if not came_back(message):
         return False
     return _eta(message.headers) <= (now or datetime.now(UTC))
+
+
+def is_done(task: Task, message: Message) -> bool:
+    """Return whether a task's result says that it succeeded, so that only its acknowledgement was lost.
+
+    Members of a group are run again: whether the group has heard of them cannot be told.
+
+    Args:
+        task: that the message asks for.
+        message: as received.
+    """
+    if not task.app.conf.worker_deduplicate_successful_tasks or message.headers.get("group"):
+        return False
+    if task.ignore_result or message.headers.get("ignore_result"):
+        return False
+    try:
+        return bool(task.backend.get_task_meta(message.headers["id"], cache=False)["status"] == states.SUCCESS)
+    except Exception as error:  # noqa: BLE001  a backend may raise anything; it is run again then
+        _log.warning("Cannot tell whether %s was done: %s", task.name, error)
+        return False
 
 
 def number(headers: Mapping[str, Any], header: str) -> int:

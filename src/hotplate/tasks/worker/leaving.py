@@ -14,7 +14,7 @@ from celery import signals
 from celery.exceptions import WorkerShutdown
 from celery.worker import state
 
-from hotplate.tasks.worker.request import send_again
+from hotplate.tasks.worker.request import put_back, send_again
 
 _log = logging.getLogger("hotplate.tasks")
 
@@ -77,9 +77,12 @@ def give_back(worker: Any) -> NoReturn:  # noqa: ANN401  the shape is Celery's
     try:
         _hear_nothing_more(worker)
         for request in {*state.active_requests, *state.reserved_requests}:
-            if not request.acknowledged and send_again(request):
+            if request.acknowledged:
+                continue
+            if send_again(request):
                 request.message.ack_log_error(_log, request.connection_errors)
-                request.acknowledged = True
+            else:
+                put_back(request)
         _write_what_is_done(worker)
     except Exception:  # noqa: BLE001  whatever it is, the broker gives back what is not acknowledged
         _log.exception("Cannot give back everything by hand")

@@ -11,7 +11,7 @@ from celery.exceptions import Ignore, Reject, Retry, Terminated, WorkerLostError
 from celery.worker.request import Request as CeleryRequest
 from kombu.exceptions import OperationalError
 
-from hotplate.tasks.worker import parking
+from hotplate.tasks.worker import attempts, parking
 from hotplate.tasks.worker.loose import Message
 
 _log = logging.getLogger("hotplate.tasks")
@@ -24,10 +24,12 @@ class Request(CeleryRequest):
     """The `Request` of Hotplate's task class."""
 
     def on_failure(self, exc_info: ExceptionInfo, send_failed_event: bool = True, return_ok: bool = False) -> Any:  # noqa: ANN401, FBT001, FBT002  the shape is Celery's
-        """Park what failed finally, then do what Celery does."""
+        """Park what failed finally, give back what its task wants to be given back, then do what Celery does."""
         error = exc_info.exception
         error = error.exc if isinstance(error, ExceptionWithTraceback) else error
-        if not isinstance(error, _NOT_FAILED) and not self._comes_back(error):
+        if isinstance(error, Reject) and error.requeue:
+            self._give_back()
+        elif not isinstance(error, _NOT_FAILED) and not self._comes_back(error):
             self._park(error)
         return super().on_failure(exc_info, send_failed_event, return_ok)
 
@@ -43,6 +45,17 @@ class Request(CeleryRequest):
             self.acknowledge()
         self._message, self._on_ack, self._on_reject = message, ack, reject
         self.acknowledged = False
+
+    def _give_back(self) -> None:
+        """Give the message back uncounted: no process was lost; where that cannot be, Celery gives it back."""
+        if self.acknowledged:
+            return
+        if send_again(self):
+            self.acknowledge()
+        elif not put_back(self):
+            return
+        self.acknowledged = True
+        self.send_event("task-rejected", requeue=True)
 
     def _comes_back(self, error: BaseException) -> bool:
         task = self.task
@@ -67,11 +80,27 @@ def send_again(request: CeleryRequest) -> bool:
     message = request.message
     if not _is_ours(message):
         return False
+    # Done already, it must come back as what came back: then Celery sends what should follow it, and does not run it.
+    if attempts.came_back(message) and attempts.is_done(request.task, message):
+        return False
     try:
         parking.publish(request.app, message, parking.origin(request.app, message), {})
     except OperationalError as problem:  # it comes back by itself, and counts as an attempt
         _log.warning("Cannot give %s %s back by hand: %s", request.name, request.id, problem)
         return False
+    return True
+
+
+def put_back(request: CeleryRequest) -> bool:
+    """Put a task's message back where it was, uncounted; returns whether its broker can do that: only ours can.
+
+    Args:
+        request: Celery's or ours; not acknowledged.
+    """
+    put = getattr(request.message.channel, "put_back", None)
+    if put is None or not _is_ours(request.message):
+        return False
+    put(request.message.delivery_tag)
     return True
 
 

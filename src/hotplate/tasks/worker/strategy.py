@@ -12,7 +12,7 @@ import logging
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from celery import Celery, Task, signals, states
+from celery import Celery, Task, signals
 from celery.exceptions import WorkerLostError
 from celery.utils.imports import symbol_by_name
 from celery.worker import state
@@ -60,7 +60,7 @@ def counted(task: Task, app: Celery, consumer: Consumer) -> Handler:
             if _still_runs(delivery, consumer):
                 return None
             # Celery looks at the result once more, and sends on what should follow the task.
-            if not _is_done(task, message) and _count(task, consumer, delivery, limit):
+            if not attempts.is_done(task, message) and _count(task, consumer, delivery, limit):
                 return None
         return run(message, body, ack, reject, callbacks, **options)
 
@@ -87,8 +87,8 @@ def _count(task: Task, consumer: Consumer, delivery: Delivery, limit: int) -> bo
 def _still_runs(delivery: Delivery, consumer: Consumer) -> bool:
     """Return whether a message comes back to the very worker that runs its task, after their connection was lost.
 
-    Then it is acknowledged when the task ends, instead of running the task twice at the same time. A retry has the id of
-    the try before it, and is another one.
+    Then it is acknowledged when the task ends, instead of running the task twice at the same time. A retry has the id
+    of the try before it, and is another one.
     """
     headers = delivery.message.headers
     running = state.requests.get(headers.get("id"))
@@ -101,22 +101,6 @@ def _still_runs(delivery: Delivery, consumer: Consumer) -> bool:
     else:
         running.redelivered(*delivery)
     return True
-
-
-def _is_done(task: Task, message: Message) -> bool:
-    """Return whether a task's result says that it succeeded, so that only its acknowledgement was lost.
-
-    Members of a group are run again: whether the group has heard of them cannot be told.
-    """
-    if not task.app.conf.worker_deduplicate_successful_tasks or message.headers.get("group"):
-        return False
-    if task.ignore_result or message.headers.get("ignore_result"):
-        return False
-    try:
-        return bool(task.backend.get_task_meta(message.headers["id"], cache=False)["status"] == states.SUCCESS)
-    except Exception as error:  # noqa: BLE001  a backend may raise anything; it is run again then
-        _log.warning("Cannot tell whether %s was done: %s", task.name, error)
-        return False
 
 
 def _park(task: Task, consumer: Consumer, delivery: Delivery, lost: int) -> None:
