@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
-from celery import chord
+from celery import chord, signals
 from celery.contrib.testing import worker as testing
 from kombu.exceptions import EncodeError
 
@@ -41,8 +42,11 @@ def app(redis_url: str) -> Iterator[Application]:
         return len("".join(parts))
 
     app.finalize()
+    leave_logging_alone = Mock()  # Celery's worker would change what later tests log, too
+    signals.setup_logging.connect(leave_logging_alone, weak=False)
     with _testing.start_worker(app, pool="threads", concurrency=2, perform_ping_check=False, shutdown_timeout=60):
         yield app
+    signals.setup_logging.disconnect(leave_logging_alone)
     app.close()
 
 
