@@ -55,7 +55,8 @@ class Fenced(beat.Scheduler):
         tick = object.__new__(type(entry))
         tick.__dict__.update(entry.__dict__)
         # A tick's id is always the same, so one that was sent by a beat that died before it could note that is known
-        # again. A retry could send through a new connection, which the lock knows nothing of.
+        # again by our workers once its result says that it is done (`attempts.is_tick`); while it runs, or where no
+        # result is kept, it is run twice. A retry could send through a new connection, which the lock knows nothing of.
         name = f"{self.app.main}:{entry.name}:{entry.total_run_count}:{entry.last_run_at.isoformat()}"
         tick.options = {"task_id": str(uuid5(NAMESPACE_OID, name)), **entry.options, "retry": False}
         try:

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
+from uuid import UUID
 
 from celery import Celery, Task, states
 
@@ -19,6 +20,8 @@ PAUSE_SETTING: Final = "hotplate_unknown_pause"
 PAUSE: Final = 1.0  # seconds before a task that no worker knows is given back for the first time
 _GROWTH: Final = 4  # so that five times last six minutes: longer than machines are updated one after the other
 _LONGEST: Final = 3600.0
+_OF_A_BEAT: Final = "celery_beat_task"  # header of Celery's
+_OF_A_TICK: Final = 5  # version of a tick's id (`beat.schedule`); Celery's own are random
 
 
 def limit(app: Celery) -> int:
@@ -43,6 +46,19 @@ def lost(message: Message, now: datetime | None = None) -> bool:
     if not came_back(message):
         return False
     return _eta(message.headers) <= (now or datetime.now(UTC))
+
+
+def is_tick(message: Message) -> bool:
+    """Return whether a beat of ours has sent this message: then its id is that of one tick, however often it was sent.
+
+    An id that the schedule itself names is the same at every tick.
+    """
+    if not message.headers.get(_OF_A_BEAT):
+        return False
+    try:
+        return UUID(str(message.headers.get("id"))).version == _OF_A_TICK
+    except ValueError:
+        return False
 
 
 def is_done(task: Task, message: Message) -> bool:

@@ -62,6 +62,9 @@ def counted(task: Task, app: Celery, consumer: Consumer) -> Handler:
             # Celery looks at the result once more, and sends on what should follow the task.
             if not attempts.is_done(task, message) and _count(task, consumer, delivery, limit):
                 return None
+        elif attempts.is_tick(message) and attempts.is_done(task, message):
+            # Its beat was killed before it could note that it was sent. As above, it is Celery that passes it over.
+            message.delivery_info["redelivered"] = True
         return run(message, body, ack, reject, callbacks, **options)
 
     return handle
