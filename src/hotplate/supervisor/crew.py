@@ -24,7 +24,7 @@ from hotplate.database import pools
 from hotplate.gateway.traffic import Traffic
 from hotplate.machine import private
 from hotplate.settings import SETTINGS, folder
-from hotplate.supervisor import inherit, tasked, worker
+from hotplate.supervisor import inherit, tasked, taskless, worker
 from hotplate.supervisor.channel import Channel, Closed
 from hotplate.supervisor.job import Job
 from hotplate.supervisor.messages import Beat, Drain, Drained, FromWorker, Outgrown, Ready, ToWorker, Warmed
@@ -66,7 +66,7 @@ def main(job: Job) -> NoReturn:
 def _serve(job: Job, talk: Talk) -> int:
     found = job.found
     if found is None:
-        raise tasked.nothing(str(job.target))
+        raise taskless.nothing(str(job.target))
     if job.birth.order.role == "beat":
         from hotplate.tasks.beat import serve
 
@@ -75,7 +75,7 @@ def _serve(job: Job, talk: Talk) -> int:
 
     # Where the app is imported by this process, nobody could tell before.
     if not found.tasks and job.settings.task_workers == "auto":
-        raise tasked.idle(found.name)
+        raise taskless.idle(found.name)
     return run.serve(found.app, _plan(job, found), talk)
 
 

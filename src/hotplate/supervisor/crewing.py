@@ -10,7 +10,7 @@ import psutil
 from hotplate.errors import ExitCode, HotplateError
 from hotplate.machine import Decision, effective_cores, memory_limit, private, pss, sizing
 from hotplate.settings import Settings
-from hotplate.supervisor import tasked
+from hotplate.supervisor import taskless
 from hotplate.supervisor.crewevents import TasksDecided, TasksLeft
 from hotplate.supervisor.events import Caution
 from hotplate.supervisor.fleet import Fleet
@@ -191,11 +191,11 @@ class Change:
         """Return what the new version's tasks are taken for until a process has imported them; None for none."""
         outcome, tasks = self._generation.outcome.result(), self._generation.tasks
         if tasks and self._fleet.settings.only == "tasks" and not wanted(self._fleet.settings, tasks):
-            raise tasked.idle(tasks.name)
+            raise taskless.idle(tasks.name)
         if tasks or self._fleet.settings.only != "tasks" or not isinstance(outcome, Imported):
             return None
         if outcome.preloaded:
-            raise tasked.nothing(outcome.app)
+            raise taskless.nothing(outcome.app)
         return UNKNOWN
 
     def check(self) -> None:

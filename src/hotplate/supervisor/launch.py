@@ -9,7 +9,7 @@ import asyncio
 
 from hotplate.machine import Decision, effective_cores, memory_limit, sizing
 from hotplate.settings import Settings
-from hotplate.supervisor import crewing, tasked
+from hotplate.supervisor import crewing, taskless
 from hotplate.supervisor.events import Caution, WorkersDecided
 from hotplate.supervisor.fleet import Fleet
 from hotplate.supervisor.generationlink import GenerationLink
@@ -69,10 +69,10 @@ async def _launch_crew(fleet: Fleet, generation: GenerationLink) -> None:
     link = generation.outcome.result()
     unknown = isinstance(link, Imported) and not link.preloaded  # until its first process has imported the app
     if generation.tasks is None and not unknown:
-        raise tasked.nothing(link.app if isinstance(link, Imported) else fleet.settings.target)
+        raise taskless.nothing(link.app if isinstance(link, Imported) else fleet.settings.target)
     found = generation.tasks or crewing.UNKNOWN
     if not crewing.wanted(fleet.settings, found):
-        raise tasked.idle(found.name)
+        raise taskless.idle(found.name)
     if not unknown:
         crewing.decide(fleet, found)
     tasks = crewing.at_once(fleet.settings, found).value

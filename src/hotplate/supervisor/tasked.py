@@ -11,7 +11,7 @@ import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from hotplate.errors import ExitCode, HotplateError
+from hotplate.errors import HotplateError
 from hotplate.supervisor import releasing
 from hotplate.supervisor.messages import TasksFound
 
@@ -91,23 +91,3 @@ def _named(app: LoadedApp) -> object:
     for word in app.name.rpartition(":")[2].split(".") if ":" in app.name else ():
         named = getattr(named, word, None)
     return named
-
-
-def idle(celery: str) -> HotplateError:
-    """Return the error for a Celery app without a task where tasks are to be run."""
-    return HotplateError(
-        "run tasks",
-        f"the Celery app {celery} has none of its own",
-        "Import the modules that have them (include=[...], autodiscover_tasks()), or give --task-workers for others'.",
-        code=ExitCode.ATTRIBUTE_MISSING,
-    )
-
-
-def nothing(app: str) -> HotplateError:
-    """Return the error for an app without tasks where tasks are to be run."""
-    return HotplateError(
-        "run tasks",
-        f"{app} has no Celery app",
-        "Make one in its module, such as celery = hotplate.tasks.celery(app), or name the app that has it.",
-        code=ExitCode.ATTRIBUTE_MISSING,
-    )
