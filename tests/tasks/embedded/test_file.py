@@ -5,7 +5,9 @@ import sqlite3
 import stat
 import threading
 from contextlib import closing, suppress
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from kombu.exceptions import OperationalError
@@ -267,3 +269,19 @@ def test_a_child_that_ends_does_not_end_its_parents_waiting(store: Store) -> Non
         assert children.run(waiting.close) == 0
         store.notify(["topic"])
         assert waiting.wait(10)
+
+
+def test_two_that_make_it_at_once(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that finds the file empty, and looks again when another one has furnished it, knows it for ours."""
+    connect = sqlite3.connect
+
+    class Slow(sqlite3.Connection):
+        def execute(self, statement: str, *values: Any) -> sqlite3.Cursor:
+            if "sqlite_master" in statement:
+                monkeypatch.setattr(sqlite3, "connect", connect)
+                opening.connect(path, durable=False).close()
+            return super().execute(statement, *values)
+
+    monkeypatch.setattr(sqlite3, "connect", partial(connect, factory=Slow))
+    with closing(opening.connect(path, durable=False)) as connection:
+        assert connection.execute("SELECT count(*) FROM messages").fetchone() == (0,)

@@ -68,13 +68,20 @@ def _make(path: Path) -> None:
 
 
 def _version(connection: sqlite3.Connection, path: Path) -> int:
-    owner = int(connection.execute("PRAGMA application_id").fetchone()[0])
+    ours = _is_ours(connection)
+    if not ours and connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone():
+        # Another process may have furnished it since we looked: with its tables it became ours.
+        ours = _is_ours(connection)
+        if not ours:
+            raise problems.foreign(path, "it is another program's SQLite file")
     version = int(connection.execute("PRAGMA user_version").fetchone()[0])
-    if owner != schema.APPLICATION_ID and connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone():
-        raise problems.foreign(path, "it is another program's SQLite file")
     if version > schema.VERSION:
         raise problems.foreign(path, f"a later Hotplate has written it (layout {version}, known is {schema.VERSION})")
-    return version if owner == schema.APPLICATION_ID else 0
+    return version if ours else 0
+
+
+def _is_ours(connection: sqlite3.Connection) -> bool:
+    return int(connection.execute("PRAGMA application_id").fetchone()[0]) == schema.APPLICATION_ID
 
 
 def _furnish(connection: sqlite3.Connection) -> None:
