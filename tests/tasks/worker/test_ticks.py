@@ -20,7 +20,7 @@ pytestmark = pytest.mark.process
 
 
 def test_a_tick_that_is_done_is_not_run_again(serve: Serve, client: Application, folder: Path) -> None:
-    """A tick is known again by its id; ids that somebody else chose, for ticks or not, mean what Celery means by them."""
+    """A tick is known again by its id; ids that somebody else chose, for ticks or not, mean what they do to Celery."""
     sent = [("ours", OURS, SENT_BY_A_BEAT), ("theirs", "nightly", SENT_BY_A_BEAT), ("none", ANOTHER, {})]
     for name, task_id, headers in sent * 2:
         (folder / name).touch()

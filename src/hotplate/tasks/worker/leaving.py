@@ -5,10 +5,11 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
 
 from celery import signals
 from celery.exceptions import WorkerShutdown
@@ -17,6 +18,9 @@ from celery.worker import state
 from hotplate.tasks.worker.request import put_back, send_again
 
 _log = logging.getLogger("hotplate.tasks")
+
+_TALKERS: Final = ("amqp.", "redis.", "kombu.asynchronous.", "kombu.transport.", "hotplate.tasks.embedded.")
+_MOMENT: Final = 0.02  # seconds
 
 _waiting = 0
 
@@ -50,6 +54,11 @@ def listen(worker: Any) -> None:  # noqa: ANN401  the shape is Celery's
 
     def abandon(number: int, frame: FrameType | None) -> None:
         worker.abandoned = True
+        if worker.stopping and _talks(frame):
+            again = threading.Timer(_MOMENT, os.kill, (os.getpid(), number))
+            again.daemon = True
+            again.start()
+            return
         if getattr(worker, "hub", None) is None or worker.stopping or _waiting:
             give_back(worker)
         # In between two rounds of the loop, where the worker stops, and sees that it is abandoned: a half-sent
@@ -58,6 +67,15 @@ def listen(worker: Any) -> None:  # noqa: ANN401  the shape is Celery's
 
     signal.signal(signal.SIGTERM, finish)
     signal.signal(signal.SIGQUIT, abandon)
+
+
+def _talks(frame: FrameType | None) -> bool:
+    """Return whether a signal came in the middle of talking to the broker, with locks held or half a frame sent."""
+    while frame is not None:
+        if str(frame.f_globals.get("__name__")).startswith(_TALKERS):
+            return True
+        frame = frame.f_back
+    return False
 
 
 def give_back(worker: Any) -> NoReturn:  # noqa: ANN401  the shape is Celery's
