@@ -70,6 +70,7 @@ class Leveller:
             self._resting
             or not _kept_alive(loads)
             or not _uneven(self._counts.values())
+            or not _uneven(before.values())
             or not _same(before, self._counts)
         ):
             return Plan(dict.fromkeys(self._counts, 1), {})
@@ -84,7 +85,7 @@ def _kept_alive(loads: Sequence[Load]) -> bool:
 
 
 def _uneven(counts: Collection[int]) -> bool:
-    gap = max(counts) - min(counts)
+    gap = max(counts, default=0) - min(counts, default=0)
     return gap > TOLERATED and gap > TOLERATED_SHARE * max(counts)
 
 
