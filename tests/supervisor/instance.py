@@ -193,7 +193,7 @@ class Instance:
 
     def end(self) -> None:
         """End it and everything it started, in whatever state it is."""
-        shutil.rmtree(self.runtime)
+        shutil.rmtree(self.runtime, ignore_errors=True)  # a master that is ending removes its files itself
         if self.process is None:
             return
         with suppress(psutil.NoSuchProcess):

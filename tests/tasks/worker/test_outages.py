@@ -9,7 +9,7 @@ import pytest
 
 from hotplate.tasks.app import Application
 from tests.support.brokers import Broker
-from tests.support.waiting import DEADLINE, free_port, wait_until
+from tests.support.waiting import DEADLINE, wait_until
 from tests.tasks.worker.chores import notes
 from tests.tasks.worker.conftest import Serve
 
@@ -103,18 +103,6 @@ def test_leaves_after_the_broker(serve: Serve, client: Application, broker: Brok
     (folder / "long").touch()
     assert worker.wait() == 0
     assert notes(folder, "long.done")
-
-
-def test_waits_for_the_store_of_results_once(
-    serve: Serve, client: Application, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """When results cannot be stored, the process of a task waits a while, its worker goes on, and it is parked."""
-    monkeypatch.setenv("CELERY_RESULT_BACKEND", f"redis://127.0.0.1:{free_port()}/0")
-    worker = serve().connected()
-    client.send_task(f"{CHORES}.add", (1, 2))
-    worker.counts(failed=1, parked=1)
-    assert worker.stop() == 0
-    assert worker.log.count(" more times.") == worker.log.count(" 0 more times.") * 11 == 11
 
 
 def test_a_wrong_password_is_waited_for_too(
