@@ -52,7 +52,7 @@ def test_a_task_that_runs_when_its_worker_is_told_to_stop_runs_once(
 
 
 @ON_REDIS
-@pytest.mark.parametrize("pool", ["prefork", "threads"])
+@pytest.mark.parametrize("pool", ["prefork", "threads", "solo"])
 def test_other_machines_see_that_a_worker_which_stops_still_runs_its_task(
     serve: Serve, client: Application, folder: Path, broker: Broker, pool: str
 ) -> None:

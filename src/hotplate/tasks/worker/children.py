@@ -34,6 +34,8 @@ def prepare(limit: int, in_child: Callable[[], None]) -> None:
     main, library = os.getpid(), _library()
 
     def begin(**_: object) -> None:
+        if os.getpid() == main:  # the solo pool, which runs tasks in the main process, sends the signal as well
+            return
         # First of all: what comes next could take long, and the main process could be killed meanwhile.
         end_with(main, library)
         gc.freeze()
